@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operators of a Network: typed, integer-only, with every constant the device needs.
+
+All tensors are signed. A tensor of `bits` b holds integers in [-2^(b-1), 2^(b-1) - 1] and stands
+for the reals `scale * (q - zero_point)` (Jacob et al., arXiv:1712.05877, eq. 1). Layout is
+height, width, channels without a batch axis; a 1-D signal is (steps, 1, channels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int8Array = NDArray[np.int8]
+Int32Array = NDArray[np.int32]
+FloatArray = NDArray[np.float64]
+
+Bits = Literal[2, 4, 8]
+
+
+def integer_range(bits: int) -> tuple[int, int]:
+    """Smallest and largest signed integer of `bits` bits."""
+    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An activation.
+
+    Attributes:
+        name: unique in its Network.
+        shape: (height, width, channels), or (features,) after Reshape and Dense.
+        bits: 8, 4 or 2.
+        scale: reals per integer step.
+        zero_point: the integer that stands for 0.0, in the range of `bits`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    bits: int
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Requantize:
+    """int32 accumulator to output integer: `zero_point + round(acc * multiplier * 2^(shift - 31))`.
+
+    Attributes:
+        multiplier: (channels,) int32 in [2^30, 2^31), or 0.
+        shift: (channels,) int32 in [-31, 30]; positive shifts left, as in TFLite.
+        low, high: clamp of the output, inclusive, within the output's range; ReLU lives here.
+    """
+
+    multiplier: Int32Array
+    shift: Int32Array
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Op:
+    """What all operators have: a unique name, input tensors and one output tensor, by name."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+@dataclass(frozen=True)
+class _Windowed(Op):
+    """What slides over height and width.
+
+    Attributes:
+        stride: (height, width).
+        padding: (top, bottom, left, right), in pixels; padded inputs equal the zero point.
+    """
+
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """Linear weights: `weight_scale * weight`, zero point 0.
+
+    Attributes:
+        weight: int8 array, each value in [-(2^(b-1) - 1), 2^(b-1) - 1] for b = `weight_bits`.
+        weight_bits: 8, 4 or 2; how many bits a weight takes in flash.
+        weight_scale: (channels,) or (1,) float64; kept for the .tflite export and the reports.
+        bias: (channels,) int32 at scale `input scale * weight_scale`. The input's zero point is
+            not folded in: acc = bias + sum((x - zero_point) * weight).
+        requantize: from the accumulator to the output.
+    """
+
+    weight: Int8Array
+    weight_bits: int
+    weight_scale: FloatArray
+    bias: Int32Array
+    requantize: Requantize
+
+
+@dataclass(frozen=True)
+class Conv2D(_Weighted, _Windowed):
+    """2-D convolution; weight (out_channels, kernel_h, kernel_w, in_channels)."""
+
+    dilation: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class DepthwiseConv2D(_Weighted, _Windowed):
+    """Depthwise convolution; weight (kernel_h, kernel_w, channels * depth_multiplier).
+
+    Output channel c reads input channel c // depth_multiplier.
+    """
+
+    depth_multiplier: int = 1
+    dilation: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Dense(_Weighted, Op):
+    """Fully connected layer; weight (out_features, in_features); input (features,)."""
+
+
+@dataclass(frozen=True)
+class AvgPool2D(_Windowed):
+    """Mean over the valid pixels, rounded half away from zero; scale and zero point unchanged."""
+
+    kernel: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class MaxPool2D(_Windowed):
+    """Maximum over the valid pixels; scale and zero point unchanged."""
+
+    kernel: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Reshape(Op):
+    """The same integers under another shape; costs nothing on the device."""
