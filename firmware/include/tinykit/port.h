@@ -1,30 +1,41 @@
-// SPDX-License-Identifier: Apache-2.0
-// What a board must provide; one implementation a folder in firmware/ports/.
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file port.h
+ * What the firmware needs from a board: a byte channel, a cycle counter, an end, and the depth
+ * of its stack. A folder under firmware/ports/ implements it for one family of chips.
+ */
 #ifndef TINYKIT_PORT_H
 #define TINYKIT_PORT_H
 
 #include <stdint.h>
 
-// Sets up clock and UART. Called once, first in main().
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Set up clock, serial line and cycle counter. Called once, first thing in main. */
 void tk_port_init(void);
 
-// Sends one byte to the host; blocks while the transmitter is full.
-void tk_port_putc(char c);
+/** Send one byte; waits while the transmitter is full, so that no byte is ever lost. */
+void tk_port_putc(char byte);
 
-// Receives one byte, 0 to 255; blocks until there is one. Negative at the end of the input, which
-// only the host port can see.
+/** Receive one byte, 0 to 255; waits for it. Negative when the line is closed (host only). */
 int tk_port_getc(void);
 
-// Processor cycles since tk_port_init(), modulo 2^32; 0 where the core has no counter.
+/** Core cycles since tk_port_init, modulo 2^32. Emulators do not model cycles: they may give 0. */
 uint32_t tk_port_cycles(void);
 
-// Deepest use of the stack so far in bytes: the paint laid down at start-up that is gone.
+/** Send what is buffered and end with `status`, 0 for success; a chip on its own halts here. */
+_Noreturn void tk_port_exit(int status);
+
+/** Most bytes of stack in use at any time since reset; 0 where it is not measured (host). */
 uint32_t tk_port_stack_used(void);
 
-// Bytes reserved for the stack.
+/** Bytes reserved for the stack; 0 where nothing is reserved (host). */
 uint32_t tk_port_stack_size(void);
 
-// Ends the program under an emulator (status 0 is success); loops forever on a board.
-_Noreturn void tk_port_exit(int status);
+#ifdef __cplusplus
+}
+#endif
 
 #endif
