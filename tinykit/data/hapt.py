@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HAPT (UCI 341): waist-worn phone, accelerometer and gyroscope, six activities, 30 subjects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinykit.data.cache import Arrays, cached, fingerprint
+from tinykit.data.csvfile import read_numbers
+from tinykit.data.dataset import (
+    ACC_SCALE_G,
+    GYRO_SCALE_RAD_S,
+    IMU_CHANNELS,
+    IMU_SCALE,
+    Dataset,
+    to_int16,
+)
+from tinykit.data.splits import subject_split
+from tinykit.data.windows import check_window, cut, label_windows
+from tinykit.errors import TinykitError
+
+RATE = 50
+LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
+# The official test subjects; of the 21 others every fifth validates.
+TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
+VALIDATION_SUBJECTS = (7, 16, 23, 29)
+_FOLDERS = ("hapt", "HAPT Data Set", "HAPT", ".")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording: signal int16 (n, 6), label int64 (n,) with -1 for none, subject."""
+
+    signal: npt.NDArray[np.int16]
+    label: npt.NDArray[np.int64]
+    subject: int
+
+
+def find(root: Path) -> Path | None:
+    """The packed .npz, or the official `RawData` folder, under `root`."""
+    packed = root / "har" / "hapt_raw.npz"
+    if packed.is_file():
+        return packed
+    for folder in _FOLDERS:
+        raw = root / folder / "RawData"
+        if (raw / "labels.txt").is_file():
+            return raw
+    return None
+
+
+def load(
+    root: Path,
+    *,
+    window: int = 128,
+    step: int = 64,
+    purity: float = 0.9,
+    licence: str = "",
+    citation: str = "",
+) -> Dataset:
+    """Load windows of the six activities; transitions between postures are left out.
+
+    Args:
+        root: folder that holds the set.
+        window: samples a window, at 50 Hz.
+        step: samples from one window to the next.
+        purity: share of the window that must be of one activity.
+        licence: from the manifest.
+        citation: from the manifest.
+
+    Raises:
+        TinykitError: the set is not there, or the options make no sense.
+    """
+    check_window(window, step, purity)
+    place = find(root)
+    if place is None:
+        raise TinykitError("no HAPT recordings here.", where=root)
+    sources = [place] if place.is_file() else sorted(place.glob("*.txt"))
+    key = {"files": fingerprint(sources), "window": window, "step": step, "purity": purity}
+
+    def make() -> Arrays:
+        recordings = _packed(place) if place.is_file() else _official(place)
+        return _windows(recordings, window, step, purity)
+
+    arrays = cached("hapt", key, make)
+    return Dataset(
+        name="hapt",
+        task="har",
+        rate=RATE,
+        labels=LABELS,
+        x=arrays["x"],
+        y=arrays["y"],
+        split=subject_split(arrays["subject"], validation=VALIDATION_SUBJECTS, test=TEST_SUBJECTS),
+        subject=arrays["subject"],
+        channels=IMU_CHANNELS,
+        scale=IMU_SCALE,
+        synthetic=False,
+        licence=licence,
+        citation=citation,
+    )
+
+
+def _six_only(label: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """HAPT's 0 (none), 1..6 (activities), 7..12 (transitions) as class 0..5 or -1."""
+    return np.where((label >= 1) & (label <= 6), label.astype(np.int64) - 1, -1)
+
+
+def _packed(path: Path) -> list[Recording]:
+    with np.load(path, allow_pickle=False) as data:
+        acc = to_int16(data["acc"] * data["acc_scale_g"], ACC_SCALE_G)
+        gyro = to_int16(data["gyro"] * data["gyro_scale_rad_s"], GYRO_SCALE_RAD_S)
+        offset, subject = data["rec_offset"], data["rec_subject"]
+        label = _six_only(data["label"])
+    signal = np.concatenate([acc, gyro], axis=1)
+    return [
+        Recording(signal[a:b], label[a:b], int(s))
+        for a, b, s in zip(offset[:-1], offset[1:], subject, strict=True)
+    ]
+
+
+def _official(raw: Path) -> list[Recording]:
+    """The text files of the UCI archive: `acc_expNN_userNN.txt`, `gyro_...`, `labels.txt`."""
+    segments = read_numbers(raw / "labels.txt", 5).astype(np.int64)
+    recordings = []
+    for path in sorted(raw.glob("acc_exp*_user*.txt")):
+        match = re.fullmatch(r"acc_exp(\d+)_user(\d+)\.txt", path.name)
+        if match is None:
+            continue
+        acc = read_numbers(path, 3)
+        gyro = read_numbers(path.with_name(path.name.replace("acc_", "gyro_", 1)), 3)
+        n = min(len(acc), len(gyro))
+        label = np.zeros(n, np.int64)
+        for _, _, activity, begin, end in segments[segments[:, 0] == int(match[1])]:
+            label[begin - 1 : end] = activity  # 1-based, inclusive
+        signal = np.concatenate(
+            [to_int16(acc[:n], ACC_SCALE_G), to_int16(gyro[:n], GYRO_SCALE_RAD_S)], axis=1
+        )
+        recordings.append(Recording(signal, _six_only(label), int(match[2])))
+    return recordings
+
+
+def _windows(recordings: list[Recording], window: int, step: int, purity: float) -> Arrays:
+    x, y, subject = [], [], []
+    for recording in recordings:
+        starts, classes = label_windows(recording.label, len(LABELS), window, step, purity)
+        x.append(cut(recording.signal, starts, window))
+        y.append(classes)
+        subject += [str(recording.subject)] * len(starts)
+    return {"x": np.concatenate(x), "y": np.concatenate(y), "subject": np.array(subject, np.str_)}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is trained on, who validates, who tests: rules that look at the speaker or subject only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from tinykit.data.dataset import TEST, TRAIN, VALIDATION
+from tinykit.errors import TinykitError
+
+_SPEECH_COMMANDS_BUCKETS = 2**27 - 1
+
+
+def speaker_of(file_name: str) -> str:
+    """The speaker of a Speech Commands file: its stem up to `_nohash_`."""
+    stem = file_name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return stem.split("_nohash_")[0]
+
+
+def hash_percentage(key: str) -> float:
+    """Where `key` falls in 0..100 by the rule in the README of Speech Commands (Warden 2018)."""
+    bucket = int(hashlib.sha1(key.encode()).hexdigest(), 16) % (_SPEECH_COMMANDS_BUCKETS + 1)
+    return bucket * (100.0 / _SPEECH_COMMANDS_BUCKETS)
+
+
+def hash_split(key: str, validation: float = 10.0, test: float = 10.0) -> int:
+    """The part of a speaker or subject: below `validation` %, below the sum, or the rest."""
+    percentage = hash_percentage(key)
+    if percentage < validation:
+        return VALIDATION
+    return TEST if percentage < validation + test else TRAIN
+
+
+def subject_split(
+    subjects: npt.NDArray[np.str_], *, validation: Iterable[object], test: Iterable[object]
+) -> npt.NDArray[np.uint8]:
+    """The part of each clip from fixed lists of held-out subjects: uint8 (N,)."""
+    split = np.full(subjects.shape, TRAIN, np.uint8)
+    split[np.isin(subjects, [str(s) for s in validation])] = VALIDATION
+    split[np.isin(subjects, [str(s) for s in test])] = TEST
+    return split
+
+
+def ordered_by_hash(names: Iterable[str], seed: int) -> list[str]:
+    """`names` in an order that depends on each name and `seed` only, not on what else is there."""
+    return sorted(names, key=lambda n: hashlib.sha256(f"{seed}:{n}".encode()).digest())
+
+
+def draw_evenly(pools: Mapping[str, list[str]], count: int, seed: int) -> dict[str, list[str]]:
+    """Draw `count` names from the pools, as many from each as the smallest pools allow.
+
+    Rounds go over the pools, one name from each that still has one, until `count` is reached; so
+    two pools differ by more than one name only when the smaller one is used up.
+
+    Returns:
+        The names drawn, by pool; fewer than `count` in all when the pools have no more.
+    """
+    waiting = {k: ordered_by_hash(v, seed)[::-1] for k, v in pools.items()}
+    drawn: dict[str, list[str]] = {k: [] for k in pools}
+    order = ordered_by_hash(pools, seed)
+    left = min(count, sum(map(len, waiting.values())))
+    while left > 0:
+        for pool in order:
+            if waiting[pool] and left > 0:
+                drawn[pool].append(waiting[pool].pop())
+                left -= 1
+    return drawn
+
+
+def require_parts(split: npt.NDArray[np.uint8], where: object) -> None:
+    """Refuse a split without clips to train or test on.
+
+    Raises:
+        TinykitError: no clip fell into the training or the test part.
+    """
+    for part, name in ((TRAIN, "train"), (TEST, "test")):
+        if not np.any(split == part):
+            raise TinykitError(
+                f"no clips for the {name} part: there are too few speakers or subjects.",
+                where=str(where),
+                remedy="Give a `subjects.csv`, or record more people.",
+            )
