@@ -1,41 +1,30 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/**
- * @file port.h
- * What the firmware needs from a board: a byte channel, a cycle counter, an end, and the depth
- * of its stack. A folder under firmware/ports/ implements it for one family of chips.
- */
+// SPDX-License-Identifier: Apache-2.0
+// What the firmware needs from a board: a byte channel, a cycle counter, an end, and the depth of
+// its stack. A folder under firmware/ports/ implements it for one family of chips.
 #ifndef TINYKIT_PORT_H
 #define TINYKIT_PORT_H
 
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-/** Set up clock, serial line and cycle counter. Called once, first thing in main. */
+// Sets up clock, serial line and cycle counter. Called once, first thing in main.
 void tk_port_init(void);
 
-/** Send one byte; waits while the transmitter is full, so that no byte is ever lost. */
+// Sends one byte; waits while the transmitter is full, so that no byte is lost.
 void tk_port_putc(char byte);
 
-/** Receive one byte, 0 to 255; waits for it. Negative when the line is closed (host only). */
+// Waits for one byte, 0 to 255. Negative when the line is closed (host only).
 int tk_port_getc(void);
 
-/** Core cycles since tk_port_init, modulo 2^32. Emulators do not model cycles: they may give 0. */
+// Core cycles since tk_port_init, modulo 2^32. Emulators do not model cycles and may give 0.
 uint32_t tk_port_cycles(void);
 
-/** Send what is buffered and end with `status`, 0 for success; a chip on its own halts here. */
+// Sends what is buffered and ends with `status`, 0 for success; a chip on its own halts here.
 _Noreturn void tk_port_exit(int status);
 
-/** Most bytes of stack in use at any time since reset; 0 where it is not measured (host). */
+// Most bytes of stack in use at any time since reset; 0 where it is not measured (host).
 uint32_t tk_port_stack_used(void);
 
-/** Bytes reserved for the stack; 0 where nothing is reserved (host). */
+// Bytes reserved for the stack; 0 where nothing is reserved (host).
 uint32_t tk_port_stack_size(void);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pooling: mean or maximum over the pixels of a window that lie inside the input.
+#ifndef TINYKIT_POOL_H
+#define TINYKIT_POOL_H
+
+#include <stdint.h>
+
+#include "tinykit/status.h"
+
+typedef struct {
+    // Input size in pixels.
+    uint16_t in_height, in_width;
+    // Output size in pixels.
+    uint16_t out_height, out_width;
+    // Channels of both.
+    uint16_t channels;
+    // Window size in pixels; every window must touch the input.
+    uint16_t kernel_height, kernel_width;
+    // Steps of the window in pixels, at least 1.
+    uint16_t stride_height, stride_width;
+    // Rows above and columns left of the input; they do not count.
+    uint8_t pad_top, pad_left;
+    // Width of a value in bits, 8, 4 or 2, the same in and out.
+    uint8_t bits;
+} tk_pool_params;
+
+// Mean, rounded half away from zero.
+tk_status tk_avgpool2d(const tk_pool_params *p, const void *in, void *out);
+
+// Maximum.
+tk_status tk_maxpool2d(const tk_pool_params *p, const void *in, void *out);
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The few Cortex-M DSP instructions the kernels use, under one name each.
+//
+// TK_DSP is 1 where the core has them. With TK_EMULATE_DSP defined, portable C stands in, so that
+// the DSP path can be tested and sanitised on the host.
+#ifndef TINYKIT_SIMD_H
+#define TINYKIT_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+// Four bytes as a word; kernels call it only where the address is known to be aligned or where the
+// core loads unaligned words (which the compiler knows).
+static inline uint32_t tk_load32(const void *address)
+{
+    uint32_t word;
+    memcpy(&word, address, sizeof word);
+    return word;
+}
+
+// The same where the address is a multiple of four, so that a plain load suffices on every core.
+static inline uint32_t tk_load32_aligned(const void *address)
+{
+    uint32_t word;
+    memcpy(&word, __builtin_assume_aligned(address, 4), sizeof word);
+    return word;
+}
+
+static inline void tk_store32_aligned(void *address, uint32_t word)
+{
+    memcpy(__builtin_assume_aligned(address, 4), &word, sizeof word);
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+#include <arm_acle.h>
+#define TK_DSP 1
+
+// acc + a.low * b.low + a.high * b.high
+static inline int32_t tk_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    return __smlad((int16x2_t)a, (int16x2_t)b, acc);
+}
+
+// Bytes 0 and 2, sign-extended to two halves.
+static inline uint32_t tk_sxtb16(uint32_t a)
+{
+    return (uint32_t)__sxtb16((int8x4_t)a);
+}
+
+// Bytes 1 and 3, sign-extended to two halves.
+static inline uint32_t tk_sxtb16_ror8(uint32_t a)
+{
+    uint32_t result;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(a));
+    return result;
+}
+
+// Bytes 0 and 2, zero-extended to two halves.
+static inline uint32_t tk_uxtb16(uint32_t a)
+{
+    return (uint32_t)__uxtb16((uint8x4_t)a);
+}
+
+// a.low below b.low
+static inline uint32_t tk_pack_low(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+// a.high below b.high
+static inline uint32_t tk_pack_high(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+// The upper word of a * b, rounded: floor(a * b / 2^32 + 1/2).
+static inline int32_t tk_smmulr(int32_t a, int32_t b)
+{
+    int32_t result;
+    __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+#else
+
+#if defined(TK_EMULATE_DSP)
+#define TK_DSP 1
+#else
+#define TK_DSP 0
+#endif
+
+static inline int32_t tk_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int32_t)(int16_t)a * (int16_t)b + (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
+}
+
+static inline uint32_t tk_sxtb16(uint32_t a)
+{
+    const uint32_t low = (uint32_t)(int32_t)(int8_t)a;
+    const uint32_t high = (uint32_t)(int32_t)(int8_t)(a >> 16);
+    return (low & 0xFFFFu) | (high << 16);
+}
+
+static inline uint32_t tk_sxtb16_ror8(uint32_t a)
+{
+    return tk_sxtb16(a >> 8);
+}
+
+static inline uint32_t tk_uxtb16(uint32_t a)
+{
+    return a & 0x00FF00FFu;
+}
+
+static inline uint32_t tk_pack_low(uint32_t a, uint32_t b)
+{
+    return (a & 0xFFFFu) | (b << 16);
+}
+
+static inline uint32_t tk_pack_high(uint32_t a, uint32_t b)
+{
+    return (a >> 16) | (b & 0xFFFF0000u);
+}
+
+static inline int32_t tk_smmulr(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b + 0x80000000LL) >> 32);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// The frame around the three tap loops of depthwise_w8.c, depthwise_w4.c and depthwise_w2.c.
+// Included once by each, after WEIGHT_BITS.
+//
+// Every output pixel first notes where the pixel under each tap stands, as an offset from one base;
+// a tap outside the input gets a pixel of zero points. The loops over channels and taps then know
+// no borders. Where the input is not plain bytes in groups of four (4 and 2 bits, odd channels, a
+// depth multiplier), the taps' pixels are unpacked to a buffer and the offsets lead there.
+#ifndef TINYKIT_DEPTHWISE_BODY_H
+#define TINYKIT_DEPTHWISE_BODY_H
+
+#include <string.h>
+
+#include "tinykit/depthwise.h"
+#include "tinykit/packing.h"
+
+#define TK_INLINE static inline __attribute__((always_inline))
+
+typedef struct {
+    const tk_depthwise_params *p;
+    const uint8_t *in;
+    // One offset from `base` a tap; the last may be there to make their number even.
+    int32_t *offset;
+    const int8_t *base;
+    // A pixel of zero points, or the buffer of unpacked pixels.
+    int8_t *pixels;
+    uint32_t taps;
+    // Output channels rounded up to a multiple of four.
+    uint32_t padded;
+} window;
+
+static int is_direct(const tk_depthwise_params *p)
+{
+    return p->in_bits == 8 && p->channels == p->in_channels && (p->channels & 3u) == 0;
+}
+
+static window window_start(const tk_depthwise_params *p, const uint8_t *in, void *scratch)
+{
+    const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
+    const uint32_t even = (taps + 1u) & ~1u;
+    const uint32_t padded = (p->channels + 3u) & ~3u;
+    int32_t *offset = scratch;
+    int8_t *pixels = (int8_t *)(offset + even);
+    window w = {p, in, offset, pixels, pixels, taps, padded};
+    if (is_direct(p)) {
+        w.base = (const int8_t *)in;
+        memset(pixels, p->in_zero_point, padded);
+        offset[even - 1] = 0;
+        return w;
+    }
+    memset(pixels, 0, even * padded);
+    for (uint32_t tap = 0; tap < even; ++tap) {
+        offset[tap] = (int32_t)(tap * padded);
+    }
+    return w;
+}
+
+// The pixel under one tap, unpacked and each channel repeated as often as outputs read it.
+static void unpack_tap(const window *w, const uint8_t *pixel, int8_t *out)
+{
+    const tk_depthwise_params *p = w->p;
+    if (p->channels == p->in_channels) {
+        tk_unpack8(pixel, p->channels, p->in_bits, out);
+        return;
+    }
+    const uint32_t repeat = p->channels / p->in_channels;
+    const int32_t offset = tk_unpack_offset(p->in_bits);
+    for (uint32_t c = 0; c < p->in_channels; ++c, out += repeat) {
+        memset(out, (int)(tk_get(pixel, c, p->in_bits) + offset), repeat);
+    }
+}
+
+// Points the taps at the pixels around input position (y, x).
+static void window_move(const window *w, int32_t y, int32_t x)
+{
+    const tk_depthwise_params *p = w->p;
+    const int direct = is_direct(p);
+    const int32_t blank = (int32_t)(w->pixels - (const int8_t *)w->in);
+    const int32_t bytes = (int32_t)tk_pixel_bytes(p->in_channels, p->in_bits);
+    uint32_t tap = 0;
+    for (uint32_t row = 0; row < p->kernel_height; ++row, y += p->dilation_height) {
+        int32_t at = x;
+        for (uint32_t col = 0; col < p->kernel_width; ++col, ++tap, at += p->dilation_width) {
+            const int inside = y >= 0 && y < p->in_height && at >= 0 && at < p->in_width;
+            const int32_t from = (y * p->in_width + at) * bytes;
+            int8_t *pixel = w->pixels + tap * w->padded;
+            if (direct) {
+                w->offset[tap] = inside ? from : blank;
+            } else if (inside) {
+                unpack_tap(w, w->in + from, pixel);
+            } else {
+                memset(pixel, p->in_zero_point + tk_unpack_offset(p->in_bits), p->channels);
+            }
+        }
+    }
+}
+
+#if TK_DSP
+
+// Weights of two taps and four channels as two words, whose bytes are tap 0 channel 0, tap 0
+// channel 1, tap 1 channel 0, tap 1 channel 1, then channels 2 and 3; a weight of less than 8 bits
+// stands at the top of its byte.
+TK_INLINE void weights_of_pair(const uint32_t *weight, uint32_t pair, uint32_t *w01, uint32_t *w23)
+{
+#if WEIGHT_BITS == 8
+    *w01 = weight[2 * pair];
+    *w23 = weight[2 * pair + 1];
+#elif WEIGHT_BITS == 4
+    *w01 = weight[pair] << 4 & 0xF0F0F0F0u;
+    *w23 = weight[pair] & 0xF0F0F0F0u;
+#else
+    const uint32_t word = weight[pair >> 1] >> (4u * (pair & 1u));
+    *w01 = word << 6 & 0xC0C0C0C0u;
+    *w23 = word << 4 & 0xC0C0C0C0u;
+#endif
+}
+
+#define GROUP_WORDS(taps) ((((taps) + 1u) / 2u * 8u * WEIGHT_BITS + 31u) / 32u)
+
+// Sums of four neighbouring channels over all taps, two taps in each multiply.
+TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int32_t acc[4])
+{
+    const int8_t *base = w->base + c;
+    const int32_t *offset = w->offset;
+    const uint32_t pairs = (w->taps + 1u) / 2u;
+    acc[0] = acc[1] = acc[2] = acc[3] = 0;
+    for (uint32_t pair = 0; pair < pairs; ++pair, offset += 2) {
+        const uint32_t a = tk_load32_aligned(base + offset[0]);
+        const uint32_t b = tk_load32_aligned(base + offset[1]);
+        const uint32_t x01 = tk_pack_low(a, b), x23 = tk_pack_high(a, b);
+        uint32_t w01, w23;
+        weights_of_pair(weight, pair, &w01, &w23);
+        acc[0] = tk_smlad(tk_sxtb16(x01), tk_sxtb16(w01), acc[0]);
+        acc[1] = tk_smlad(tk_sxtb16_ror8(x01), tk_sxtb16_ror8(w01), acc[1]);
+        acc[2] = tk_smlad(tk_sxtb16(x23), tk_sxtb16(w23), acc[2]);
+        acc[3] = tk_smlad(tk_sxtb16_ror8(x23), tk_sxtb16_ror8(w23), acc[3]);
+    }
+    for (unsigned i = 0; i < 4; ++i) {
+        acc[i] >>= 8 - WEIGHT_BITS;
+    }
+}
+
+#else
+
+#define GROUP_WORDS(taps) (((taps)*4u * WEIGHT_BITS + 31u) / 32u)
+
+// The four weights of one tap.
+TK_INLINE void weights_of_tap(const uint8_t *weight, uint32_t tap, int32_t w[4])
+{
+#if WEIGHT_BITS == 8
+    for (unsigned i = 0; i < 4; ++i) {
+        w[i] = (int8_t)weight[4 * tap + i];
+    }
+#else
+#if WEIGHT_BITS == 4
+    const uint32_t word = weight[2 * tap] | (uint32_t)weight[2 * tap + 1] << 8;
+#else
+    const uint32_t word = weight[tap];
+#endif
+    for (unsigned i = 0; i < 4; ++i) {
+        w[i] = (int32_t)(word << (32u - WEIGHT_BITS * (i + 1u))) >> (32u - WEIGHT_BITS);
+    }
+#endif
+}
+
+// Sums of four neighbouring channels over all taps.
+TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int32_t acc[4])
+{
+    const int8_t *base = w->base + c;
+    const uint8_t *bytes = (const uint8_t *)weight;
+    acc[0] = acc[1] = acc[2] = acc[3] = 0;
+    for (uint32_t tap = 0; tap < w->taps; ++tap) {
+        const int8_t *x = base + w->offset[tap];
+        int32_t weights[4];
+        weights_of_tap(bytes, tap, weights);
+        acc[0] += weights[0] * x[0];
+        acc[1] += weights[1] * x[1];
+        acc[2] += weights[2] * x[2];
+        acc[3] += weights[3] * x[3];
+    }
+}
+
+#endif
+
+// One output pixel from a window that has been moved to it.
+TK_INLINE void convolve_pixel(const window *w, uint8_t *out)
+{
+    const tk_requantize *q = &w->p->requantize;
+    const uint32_t channels = w->p->channels;
+    const uint32_t *weight = w->p->weight;
+    for (uint32_t c = 0; c < channels; c += 4, weight += GROUP_WORDS(w->taps)) {
+        int32_t acc[4];
+        sum_taps(w, weight, c, acc);
+        const uint32_t count = channels - c < 4 ? channels - c : 4;
+        for (uint32_t i = 0; i < count; ++i) {
+            const int32_t value = tk_requantize_one(q, acc[i] + q->bias[c + i],
+                                                    q->multiplier[c + i], q->shift[c + i]);
+            tk_put(out, c + i, q->bits, value);
+        }
+    }
+}
+
+TK_INLINE tk_status convolve(const tk_depthwise_params *p, const void *in, uint8_t *out,
+                             void *scratch)
+{
+    const window w = window_start(p, in, scratch);
+    const size_t out_bytes = tk_pixel_bytes(p->channels, p->requantize.bits);
+    int32_t y = -p->pad_top;
+    for (uint32_t row = 0; row < p->out_height; ++row, y += p->stride_height) {
+        int32_t x = -p->pad_left;
+        for (uint32_t col = 0; col < p->out_width; ++col, x += p->stride_width) {
+            window_move(&w, y, x);
+            convolve_pixel(&w, out);
+            out += out_bytes;
+        }
+    }
+    return TK_OK;
+}
+
+#endif
