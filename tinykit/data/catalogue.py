@@ -12,7 +12,16 @@ from tinykit.data.dataset import Dataset
 from tinykit.data.places import search_roots
 from tinykit.errors import TinykitError
 
-NAMES = ("speech_commands", "hapt")
+NAMES = (
+    "speech_commands",
+    "hapt",
+    "motionsense",
+    "wisdm_watch",
+    "uci_har_test",
+    "folder",
+    "synthetic_speech",
+    "synthetic_gait",
+)
 
 
 def load_dataset(name: str, *, root: Path | None = None, **options: Any) -> Dataset:
@@ -34,8 +43,7 @@ def load_dataset(name: str, *, root: Path | None = None, **options: Any) -> Data
     load: Callable[..., Dataset] = module.load
     places = search_roots(root)
     for place in places:
-        finder = module.find_archive if name == "speech_commands" else module.find
-        if finder(place) is not None:
+        if module.find(place) is not None:
             return load(place, **options)
     raise TinykitError(
         f"the recordings of {name} are not here (looked in {', '.join(map(str, places))}).",

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,10 @@ import numpy.typing as npt
 
 from tinykit.data.cache import Arrays, cached, fingerprint
 from tinykit.data.csvfile import read_numbers
-from tinykit.data.dataset import (
-    ACC_SCALE_G,
-    GYRO_SCALE_RAD_S,
-    IMU_CHANNELS,
-    IMU_SCALE,
-    Dataset,
-    to_int16,
-)
+from tinykit.data.dataset import IMU_CHANNELS, IMU_SCALE, Dataset
+from tinykit.data.inertial import Recording, imu_int16, windows_of
 from tinykit.data.splits import subject_split
-from tinykit.data.windows import check_window, cut, label_windows
+from tinykit.data.windows import check_window
 from tinykit.errors import TinykitError
 
 RATE = 50
@@ -31,15 +24,6 @@ LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
 TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 VALIDATION_SUBJECTS = (7, 16, 23, 29)
 _FOLDERS = ("hapt", "HAPT Data Set", "HAPT", ".")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One recording: signal int16 (n, 6), label int64 (n,) with -1 for none, subject."""
-
-    signal: npt.NDArray[np.int16]
-    label: npt.NDArray[np.int64]
-    subject: int
 
 
 def find(root: Path) -> Path | None:
@@ -85,7 +69,7 @@ def load(
 
     def make() -> Arrays:
         recordings = _packed(place) if place.is_file() else _official(place)
-        return _windows(recordings, window, step, purity)
+        return windows_of(recordings, len(LABELS), window, step, purity)
 
     arrays = cached("hapt", key, make)
     return Dataset(
@@ -112,13 +96,13 @@ def _six_only(label: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def _packed(path: Path) -> list[Recording]:
     with np.load(path, allow_pickle=False) as data:
-        acc = to_int16(data["acc"] * data["acc_scale_g"], ACC_SCALE_G)
-        gyro = to_int16(data["gyro"] * data["gyro_scale_rad_s"], GYRO_SCALE_RAD_S)
+        signal = imu_int16(
+            data["acc"] * data["acc_scale_g"], data["gyro"] * data["gyro_scale_rad_s"]
+        )
         offset, subject = data["rec_offset"], data["rec_subject"]
         label = _six_only(data["label"])
-    signal = np.concatenate([acc, gyro], axis=1)
     return [
-        Recording(signal[a:b], label[a:b], int(s))
+        Recording(signal[a:b], label[a:b], str(s))
         for a, b, s in zip(offset[:-1], offset[1:], subject, strict=True)
     ]
 
@@ -137,18 +121,6 @@ def _official(raw: Path) -> list[Recording]:
         label = np.zeros(n, np.int64)
         for _, _, activity, begin, end in segments[segments[:, 0] == int(match[1])]:
             label[begin - 1 : end] = activity  # 1-based, inclusive
-        signal = np.concatenate(
-            [to_int16(acc[:n], ACC_SCALE_G), to_int16(gyro[:n], GYRO_SCALE_RAD_S)], axis=1
-        )
-        recordings.append(Recording(signal, _six_only(label), int(match[2])))
+        signal = imu_int16(acc[:n], gyro[:n])
+        recordings.append(Recording(signal, _six_only(label), str(int(match[2]))))
     return recordings
-
-
-def _windows(recordings: list[Recording], window: int, step: int, purity: float) -> Arrays:
-    x, y, subject = [], [], []
-    for recording in recordings:
-        starts, classes = label_windows(recording.label, len(LABELS), window, step, purity)
-        x.append(cut(recording.signal, starts, window))
-        y.append(classes)
-        subject += [str(recording.subject)] * len(starts)
-    return {"x": np.concatenate(x), "y": np.concatenate(y), "subject": np.array(subject, np.str_)}

@@ -87,14 +87,12 @@ class Folders:
         return sorted(p for p in self.root.iterdir() if p.is_dir())
 
 
-def find_archive(root: Path) -> Archive | None:
-    """The archive under `root` in either layout, or None."""
+def find(root: Path) -> Path | None:
+    """The folder of the packs, or of the extracted archive, under `root`."""
     for folder in _FOLDERS:
         place = root / folder
-        if (place / "yes.tar").is_file():
-            return Packs(place)
-        if (place / "yes").is_dir():
-            return Folders(place)
+        if (place / "yes.tar").is_file() or (place / "yes").is_dir():
+            return place
     return None
 
 
@@ -125,9 +123,10 @@ def load(
     Raises:
         TinykitError: a word or the background noise is missing, or a clip cannot be decoded.
     """
-    archive = find_archive(root)
-    if archive is None:
+    place = find(root)
+    if place is None:
         raise TinykitError("no Speech Commands here.", where=root)
+    archive: Archive = Packs(place) if (place / "yes.tar").is_file() else Folders(place)
     key = {
         "files": fingerprint(archive.files()),
         "words": list(words),

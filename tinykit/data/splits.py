@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -71,16 +72,33 @@ def draw_evenly(pools: Mapping[str, list[str]], count: int, seed: int) -> dict[s
     return drawn
 
 
-def require_parts(split: npt.NDArray[np.uint8], where: object) -> None:
-    """Refuse a split without clips to train or test on.
+def split_of_subjects(
+    subjects: Iterable[str], *, where: str | Path, fixed: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """The part of each subject: as `fixed` says, else by hash, with nobody missing from a part.
+
+    In order of the hash percentage the first validate, the next test, the rest train. With few
+    people the hash alone can leave a part empty; then one subject at least is taken for it.
 
     Raises:
-        TinykitError: no clip fell into the training or the test part.
+        TinykitError: too few subjects, so that a part would be empty.
     """
-    for part, name in ((TRAIN, "train"), (TEST, "test")):
-        if not np.any(split == part):
-            raise TinykitError(
-                f"no clips for the {name} part: there are too few speakers or subjects.",
-                where=str(where),
-                remedy="Give a `subjects.csv`, or record more people.",
-            )
+    split = dict(fixed or {})
+    people = sorted({s for s in subjects if s not in split}, key=hash_percentage)
+    by_hash = [hash_split(s) for s in people]
+    most = max(1, len(people) // 3)
+    numbers = []
+    for part in (VALIDATION, TEST):
+        least = 0 if part in split.values() else 1
+        numbers.append(min(max(by_hash.count(part), least), most))
+    for i, who in enumerate(people):
+        validates, tests = i < numbers[0], i < sum(numbers)
+        split[who] = VALIDATION if validates else TEST if tests else TRAIN
+    if set(split.values()) != {TRAIN, VALIDATION, TEST}:
+        raise TinykitError(
+            f"{len(split)} {'subject is' if len(split) == 1 else 'subjects are'} too few "
+            "for a train, a validation and a test part.",
+            where=where,
+            remedy="Record three people at least; file names begin with the person and `_`.",
+        )
+    return split
