@@ -3,7 +3,24 @@
 
 from __future__ import annotations
 
-from tinykit.data.catalogue import NAMES, load_dataset
+from tinykit.data.audio import read_wav
+from tinykit.data.catalogue import (
+    NAMES,
+    DatasetInfo,
+    dataset_infos,
+    load_dataset,
+    verify_dataset,
+)
+from tinykit.data.csvfile import read_csv
 from tinykit.data.dataset import Dataset
 
-__all__ = ["NAMES", "Dataset", "load_dataset"]
+__all__ = [
+    "NAMES",
+    "Dataset",
+    "DatasetInfo",
+    "dataset_infos",
+    "load_dataset",
+    "read_csv",
+    "read_wav",
+    "verify_dataset",
+]

@@ -7,6 +7,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,14 @@ from tinykit.files import directory_atomic
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# Raise when a loader changes what it makes of the same files and options.
-_VERSION = 1
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Digest of the loaders, so that a change of theirs never meets arrays of the old ones."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def fingerprint(files: Iterable[Path]) -> list[tuple[str, int, int]]:
@@ -42,7 +49,7 @@ def cached(name: str, key: Mapping[str, Any], make: Callable[[], Arrays]) -> Arr
         key: JSON-able; everything that the result depends on.
         make: computes the arrays.
     """
-    canonical = json.dumps({"version": _VERSION, **key}, sort_keys=True, default=str)
+    canonical = json.dumps({"code": _code(), **key}, sort_keys=True, default=str)
     entry = (
         cache_root() / "decoded" / f"{name}-{hashlib.sha256(canonical.encode()).hexdigest()[:20]}"
     )

@@ -23,7 +23,7 @@ LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
 # The official test subjects; of the 21 others every fifth validates.
 TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 VALIDATION_SUBJECTS = (7, 16, 23, 29)
-_FOLDERS = ("hapt", "HAPT Data Set", "HAPT", ".")
+_FOLDERS = ("hapt", "hapt/HAPT Data Set", "HAPT Data Set", ".")
 
 
 def find(root: Path) -> Path | None:

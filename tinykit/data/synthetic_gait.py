@@ -68,7 +68,7 @@ class Person:
 
 def find(root: Path) -> Path | None:
     """Always there: the set is made when it is loaded. `root` does not matter."""
-    return root
+    return Path(__file__)
 
 
 def load(

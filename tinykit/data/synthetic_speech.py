@@ -27,6 +27,7 @@ RATE = 16000
 SAMPLES = 16000
 _FOLDER = "synthetic_speech"
 _NOISE_SECONDS = 20
+UNKNOWN_RATIO = 1.25
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def load(
 
     Args:
         root: not used; the utterances travel with tinykit.
-        variants: clips made of each utterance.
+        variants: clips made of each utterance; fewer of unknown words, which share a class.
         seed: of everything random.
         licence: from the manifest.
         citation: from the manifest.
@@ -106,16 +107,17 @@ def _make(folder: Path, variants: int, seed: int) -> Arrays:
     words = tomllib.loads((folder / "settings.toml").read_text())["words"]
     recordings = noise_recordings(seed)
     clips, y, split, subject = [], [], [], []
-    for utterance in utterances(folder):
+    spoken = utterances(folder)
+    unknown = len({u.word for u in spoken} - set(words))
+    for utterance in spoken:
         known = utterance.word in words
-        for k in range(variants):
+        # All unknown words together are about as many clips as a word of their own.
+        for k in range(variants if known else max(1, round(variants * UNKNOWN_RATIO / unknown))):
             clips.append(place(utterance, recordings, _generator(seed, utterance, k)))
             y.append(words.index(utterance.word) if known else len(words) + 1)
             split.append(utterance.part)
             subject.append(utterance.speaker)
-    per_part = [sum(s == p for s in split) for p in range(3)]
-    heard = len({u.word for u in utterances(folder)})
-    wanted = [round(n / heard) for n in per_part]
+    wanted = [len({u.speaker for u in spoken if u.part == p}) * variants for p in range(3)]
     silence, silence_split, silence_subject = silence_clips(recordings, wanted, SAMPLES, seed)
     arrays: Arrays = {
         "x": np.concatenate([np.stack(clips), silence]),
