@@ -148,9 +148,10 @@ class Imu:
             "row_length": self.channels,
             "channels": self.channels,
             "chunk": min(self.input_length, 16),
+            "hop": 1,
         }
 
     @property
     def c_state_bytes(self) -> int:
-        """RAM of the generated front end: none but a padding byte, each row stands alone."""
-        return 1
+        """RAM of the generated front end: a count of rows, as each row stands alone."""
+        return 4

@@ -333,7 +333,7 @@ class SpectralFrontend:
     def c_tables(self) -> dict[str, NDArray]:  # type: ignore[type-arg]
         """Constant tables of the generated C, by field name."""
         return {
-            "window": window_table(self.window),
+            "taper": window_table(self.window),
             "sine": self._sine,
             "order": self._order,
             "filter_first": self.filters.first,
