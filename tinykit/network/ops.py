@@ -4,6 +4,8 @@
 All tensors are signed. A tensor of `bits` b holds integers in [-2^(b-1), 2^(b-1) - 1] and stands
 for the reals `scale * (q - zero_point)` (Jacob et al., arXiv:1712.05877, eq. 1). Layout is
 height, width, channels without a batch axis; a 1-D signal is (steps, 1, channels).
+
+Operators compare by identity, for arrays have no single truth value; compare Networks by digest.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class Tensor:
     zero_point: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Requantize:
     """int32 accumulator to output integer: `zero_point + round(acc * multiplier * 2^(shift - 31))`.
 
@@ -61,7 +63,7 @@ class Requantize:
     high: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Op:
     """What all operators have: a unique name, input tensors and one output tensor, by name."""
 
@@ -70,21 +72,22 @@ class Op:
     output: str
 
 
-@dataclass(frozen=True)
-class _Windowed(Op):
-    """What slides over height and width.
+@dataclass(frozen=True, eq=False)
+class Windowed(Op):
+    """What slides over height and width; windows that would reach past the padding are dropped.
 
     Attributes:
         stride: (height, width).
-        padding: (top, bottom, left, right), in pixels; padded inputs equal the zero point.
+        padding: (top, bottom, left, right) in pixels, each less than the (dilated) kernel, so that
+            every window touches the input. Convolutions read the zero point there; pools skip it.
     """
 
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
-class _Weighted:
+@dataclass(frozen=True, eq=False)
+class Weighted(Op):
     """Linear weights: `weight_scale * weight`, zero point 0.
 
     Attributes:
@@ -103,15 +106,15 @@ class _Weighted:
     requantize: Requantize
 
 
-@dataclass(frozen=True)
-class Conv2D(_Weighted, _Windowed):
+@dataclass(frozen=True, eq=False)
+class Conv2D(Weighted, Windowed):
     """2-D convolution; weight (out_channels, kernel_h, kernel_w, in_channels)."""
 
     dilation: tuple[int, int] = (1, 1)
 
 
-@dataclass(frozen=True)
-class DepthwiseConv2D(_Weighted, _Windowed):
+@dataclass(frozen=True, eq=False)
+class DepthwiseConv2D(Weighted, Windowed):
     """Depthwise convolution; weight (kernel_h, kernel_w, channels * depth_multiplier).
 
     Output channel c reads input channel c // depth_multiplier.
@@ -121,25 +124,33 @@ class DepthwiseConv2D(_Weighted, _Windowed):
     dilation: tuple[int, int] = (1, 1)
 
 
-@dataclass(frozen=True)
-class Dense(_Weighted, Op):
+@dataclass(frozen=True, eq=False)
+class Dense(Weighted):
     """Fully connected layer; weight (out_features, in_features); input (features,)."""
 
 
-@dataclass(frozen=True)
-class AvgPool2D(_Windowed):
-    """Mean over the valid pixels, rounded half away from zero; scale and zero point unchanged."""
+@dataclass(frozen=True, eq=False)
+class AvgPool2D(Windowed):
+    """Mean over the valid pixels, rounded half away from zero; scale and zero point unchanged.
+
+    Attributes:
+        kernel: (height, width).
+    """
 
     kernel: tuple[int, int] = (1, 1)
 
 
-@dataclass(frozen=True)
-class MaxPool2D(_Windowed):
-    """Maximum over the valid pixels; scale and zero point unchanged."""
+@dataclass(frozen=True, eq=False)
+class MaxPool2D(Windowed):
+    """Maximum over the valid pixels; scale and zero point unchanged.
+
+    Attributes:
+        kernel: (height, width).
+    """
 
     kernel: tuple[int, int] = (1, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reshape(Op):
     """The same integers under another shape; costs nothing on the device."""

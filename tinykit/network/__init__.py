@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The integer-only Network: operators, storage, reference interpreter and .tflite export."""
+
+from tinykit.network.interpreter import interpret, interpret_all
+from tinykit.network.network import Network
+from tinykit.network.ops import (
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    MaxPool2D,
+    Op,
+    Requantize,
+    Reshape,
+    Tensor,
+)
+from tinykit.network.summary import Row, summary
+
+__all__ = [
+    "AvgPool2D",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "MaxPool2D",
+    "Network",
+    "Op",
+    "Requantize",
+    "Reshape",
+    "Row",
+    "Tensor",
+    "interpret",
+    "interpret_all",
+    "summary",
+]

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From int32 accumulators to output integers, rounded twice as TFLite's reference kernels do.
+
+A real factor m is `multiplier * 2^(shift - 31)` with multiplier in [2^30, 2^31) (Jacob et al.,
+arXiv:1712.05877, section 2.2). The product is rounded once to 31 fractional bits (halves towards
+plus infinity) and once more by the right shift (halves away from zero).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinykit.network.ops import Int32Array, Requantize
+
+Int64Array = NDArray[np.int64]
+
+_INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """The (multiplier, shift) that TFLite derives from a real factor.
+
+    Returns:
+        multiplier in [2^30, 2^31) and shift in [-31, 30], or (0, 0) where `real` is 0 or below
+        the smallest that can be expressed.
+
+    Raises:
+        ValueError: `real` is negative, not finite, or 2^30 and above.
+    """
+    if not math.isfinite(real) or real < 0:
+        raise ValueError(f"a requantisation factor must be finite and not negative, not {real}")
+    fraction, shift = math.frexp(real)
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)
+    if multiplier == 1 << 31:
+        multiplier, shift = multiplier >> 1, shift + 1
+    if multiplier == 0 or shift < -31:
+        return 0, 0
+    if shift > 30:
+        raise ValueError(f"a requantisation factor must be below 2^30, not {real}")
+    return multiplier, shift
+
+
+def quantize_multipliers(real: ArrayLike) -> tuple[Int32Array, Int32Array]:
+    """`quantize_multiplier` for each of (channels,) factors: two int32 arrays (channels,)."""
+    pairs = [quantize_multiplier(float(one)) for one in np.atleast_1d(np.asarray(real))]
+    return (
+        np.array([multiplier for multiplier, _ in pairs], dtype=np.int32),
+        np.array([shift for _, shift in pairs], dtype=np.int32),
+    )
+
+
+def requantize_from_scales(
+    input_scale: float,
+    weight_scale: ArrayLike,
+    output_scale: float,
+    *,
+    channels: int,
+    low: int,
+    high: int,
+    float32_product: bool = False,
+) -> Requantize:
+    """The Requantize whose multipliers TFLite would derive from the same scales.
+
+    A .tflite file keeps scales as float32, so each is rounded to float32 first; the quotient is
+    then taken in float64, as TFLite does.
+
+    Args:
+        input_scale, output_scale: of the layer's input and output tensor.
+        weight_scale: (channels,), or (1,) for one scale per layer.
+        channels: outputs of the layer.
+        low, high: clamp of the output, inclusive.
+        float32_product: multiply input and weight scale in float32, as TFLite does for
+            FULLY_CONNECTED (but not for convolutions).
+
+    Raises:
+        ValueError: a factor is negative, not finite or too large.
+    """
+    kind = np.float32 if float32_product else np.float64
+    first = np.float32(input_scale).astype(kind)
+    weights = np.atleast_1d(np.asarray(weight_scale)).astype(np.float32).astype(kind)
+    real = (first * weights).astype(np.float64) / np.float64(np.float32(output_scale))
+    multiplier, shift = quantize_multipliers(np.broadcast_to(real, (channels,)))
+    return Requantize(multiplier=multiplier, shift=shift, low=low, high=high)
+
+
+def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike) -> Int64Array:
+    """round(a * b / 2^31) of int32 values, halves towards plus infinity; -2^31 twice saturates."""
+    product = np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64)
+    return np.minimum((product + (1 << 30)) >> 31, _INT32_MAX)
+
+
+def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Int64Array:
+    """round(x / 2^exponent), halves away from zero; exponent in [0, 31]."""
+    value = np.asarray(x, dtype=np.int64)
+    power = np.asarray(exponent, dtype=np.int64)
+    half = (np.int64(1) << power) >> 1
+    # Where nothing is shifted out, nothing may be taken off a negative value either.
+    away = (value >> 63) & -(power > 0).astype(np.int64)
+    return (value + half + away) >> power
+
+
+def multiply_by_quantized_multiplier(
+    acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike
+) -> Int64Array:
+    """`acc * multiplier * 2^(shift - 31)` rounded twice; the arguments broadcast.
+
+    Args:
+        acc: int32 values; a left shift must not take them out of int32 (a Network's validation
+            proves that it does not).
+        multiplier: in [2^30, 2^31), or 0.
+        shift: in [-31, 30]; positive shifts left.
+    """
+    power = np.asarray(shift, dtype=np.int64)
+    shifted = np.asarray(acc, dtype=np.int64) << np.maximum(power, 0)
+    return rounding_divide_by_pot(
+        saturating_rounding_doubling_high_mul(shifted, multiplier), np.maximum(-power, 0)
+    )
+
+
+def requantize(
+    acc: ArrayLike,
+    multiplier: ArrayLike,
+    shift: ArrayLike,
+    zero_point: int = 0,
+    low: int = _INT32_MIN,
+    high: int = _INT32_MAX,
+) -> Int64Array:
+    """The whole step: scale as `multiply_by_quantized_multiplier`, add the zero point, clamp.
+
+    Args:
+        acc: (..., channels) int32 values.
+        multiplier, shift: (channels,), or scalars.
+        zero_point: of the output.
+        low, high: the clamp, inclusive.
+
+    Returns:
+        int64, the shape of `acc`.
+    """
+    scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
+    return np.clip(scaled + zero_point, low, high)

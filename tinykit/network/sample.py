@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks with random weights: for tests and benchmarks, where only arithmetic matters.
+
+Scales are calibrated on random inputs as training would calibrate them, so that outputs use their
+range and clamp now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinykit.network.interpreter import accumulate, run_op
+from tinykit.network.network import Network
+from tinykit.network.ops import (
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Int8Array,
+    MaxPool2D,
+    Op,
+    Requantize,
+    Reshape,
+    Tensor,
+    Weighted,
+    integer_range,
+)
+from tinykit.network.requantize import requantize_from_scales
+from tinykit.network.shapes import output_shape, same_padding
+
+POLICIES: dict[str, tuple[tuple[int, int], ...]] = {
+    "w8a8": ((8, 8),),
+    "w4a8": ((4, 8),),
+    "w4a4": ((4, 4),),
+    "w2a8": ((2, 8),),
+    "w2a2": ((2, 2),),
+    "mixed": ((8, 8), (4, 4), (2, 8), (4, 2), (8, 4), (2, 2)),
+}
+"""(weight bits, activation bits) of the layers with weights, repeated in turn."""
+
+_CALIBRATION = 16
+
+
+class Builder:
+    """Appends layers to a chain, each calibrated on what the layers before it make.
+
+    Args:
+        rng: draws weights, biases and the calibration inputs.
+        shape, bits: of the input tensor.
+        name: of the network.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        shape: Sequence[int],
+        *,
+        bits: int = 8,
+        name: str = "sample",
+        symmetric: bool = False,
+    ) -> None:
+        low, high = integer_range(bits)
+        zero_point = 0 if symmetric else int(rng.integers(low, high + 1))
+        first = Tensor(
+            "input", tuple(shape), bits, float(np.float32(rng.uniform(0.01, 0.1))), zero_point
+        )
+        self.rng, self.name = rng, name
+        self.tensors: list[Tensor] = [first]
+        self.ops: list[Op] = []
+        self.x: Int8Array = random_input(rng, first, _CALIBRATION)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the last tensor."""
+        return self.tensors[-1].shape
+
+    def conv(
+        self,
+        filters: int,
+        kernel: tuple[int, int],
+        *,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] | str = "same",
+        dilation: tuple[int, int] = (1, 1),
+        **layer: Any,
+    ) -> Builder:
+        """A Conv2D; further arguments as `_weighted` takes them."""
+        pads = self._padding(padding, kernel, stride, dilation)
+        return self._weighted(
+            Conv2D,
+            (filters, *kernel, self.shape[-1]),
+            filters,
+            {"stride": stride, "padding": pads, "dilation": dilation},
+            **layer,
+        )
+
+    def depthwise(
+        self,
+        kernel: tuple[int, int],
+        *,
+        multiplier: int = 1,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] | str = "same",
+        dilation: tuple[int, int] = (1, 1),
+        **layer: Any,
+    ) -> Builder:
+        """A DepthwiseConv2D; further arguments as `_weighted` takes them."""
+        pads = self._padding(padding, kernel, stride, dilation)
+        channels = self.shape[-1] * multiplier
+        window = {"stride": stride, "padding": pads, "dilation": dilation}
+        return self._weighted(
+            DepthwiseConv2D,
+            (*kernel, channels),
+            channels,
+            {**window, "depth_multiplier": multiplier},
+            **layer,
+        )
+
+    def dense(self, units: int, **layer: Any) -> Builder:
+        """A Dense layer, after a Reshape where the last tensor is not a row."""
+        self.flatten()
+        return self._weighted(Dense, (units, self.shape[0]), units, {}, **layer)
+
+    def pool(
+        self,
+        kind: type[AvgPool2D] | type[MaxPool2D],
+        kernel: tuple[int, int],
+        *,
+        stride: tuple[int, int] | None = None,
+        padding: tuple[int, int, int, int] | str = "valid",
+    ) -> Builder:
+        """A pool, by default of windows that do not overlap."""
+        step = kernel if stride is None else stride
+        pads = self._padding(padding, kernel, step, (1, 1))
+        op = kind(**self._ends(kind), stride=step, padding=pads, kernel=kernel)
+        return self._append(op, self.tensors[-1])
+
+    def mean(self) -> Builder:
+        """The mean over all pixels, as a row."""
+        return self.pool(AvgPool2D, (self.shape[0], self.shape[1])).flatten()
+
+    def flatten(self) -> Builder:
+        """A Reshape to one row; nothing where it is one."""
+        if len(self.shape) == 1:
+            return self
+        return self._append(Reshape(**self._ends(Reshape)), self.tensors[-1])
+
+    def build(self, labels: Sequence[str] | None = None) -> Network:
+        """The network; labels are class0, class1, … unless given."""
+        self.flatten()
+        names = [f"class{i}" for i in range(self.shape[0])] if labels is None else labels
+        return Network(
+            name=self.name,
+            tensors=tuple(self.tensors),
+            ops=tuple(self.ops),
+            input=self.tensors[0].name,
+            output=self.tensors[-1].name,
+            labels=tuple(names),
+            metadata={"weights": "random"},
+        )
+
+    def _padding(
+        self,
+        padding: tuple[int, int, int, int] | str,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+    ) -> tuple[int, int, int, int]:
+        if not isinstance(padding, str):
+            return padding
+        if padding == "valid":
+            return (0, 0, 0, 0)
+        spans = [(kernel[i] - 1) * dilation[i] + 1 for i in (0, 1)]
+        rows = same_padding(self.shape[0], spans[0], stride[0])
+        columns = same_padding(self.shape[1], spans[1], stride[1])
+        return (*rows, *columns)
+
+    def _ends(self, kind: type[Op]) -> dict[str, Any]:
+        name = f"{kind.__name__.lower().removesuffix('2d')}{len(self.ops)}"
+        return {"name": name, "inputs": (self.tensors[-1].name,), "output": f"{name}_out"}
+
+    def _weighted(
+        self,
+        kind: type[Weighted],
+        weight_shape: tuple[int, ...],
+        channels: int,
+        fields: dict[str, Any],
+        *,
+        weight_bits: int = 8,
+        bits: int = 8,
+        relu: bool = True,
+        per_channel: bool = True,
+    ) -> Builder:
+        """Append a layer with weights.
+
+        Args:
+            weight_bits: of the weights.
+            bits: of the output.
+            relu: clamp below at the zero point.
+            per_channel: a weight scale for each channel, or one for all.
+        """
+        source, largest = self.tensors[-1], integer_range(weight_bits)[1]
+        weight = self.rng.integers(-largest, largest, weight_shape, dtype=np.int8, endpoint=True)
+        scale = self.rng.uniform(0.5, 1.5, channels if per_channel else 1) * 0.5 / largest
+        scale = scale.astype(np.float32).astype(np.float64)
+        draft = kind(
+            **self._ends(kind),
+            weight=weight,
+            weight_bits=weight_bits,
+            weight_scale=scale,
+            bias=np.zeros(channels, np.int32),
+            requantize=_nothing(channels),
+            **fields,
+        )
+        acc = accumulate(draft, self.x, source)
+        spread = np.maximum(acc.reshape(-1, channels).std(axis=0), 1.0)
+        drawn = self.rng.normal(0, 0.5, channels) * spread
+        if not relu:
+            # Logits whose means lie together let every class win now and then.
+            drawn = 0.2 * drawn - acc.reshape(-1, channels).mean(axis=0)
+        bias = np.rint(drawn).astype(np.int32)
+        real = (acc + bias) * (source.scale * scale)
+        result, low, high = self._calibrated(draft, real, bits, relu)
+        step = requantize_from_scales(
+            source.scale, scale, result.scale, channels=channels, low=low, high=high
+        )
+        parts = {**draft.__dict__, "bias": bias, "requantize": step}
+        return self._append(kind(**parts), result)
+
+    def _calibrated(
+        self, op: Weighted, real: np.ndarray[Any, Any], bits: int, relu: bool
+    ) -> tuple[Tensor, int, int]:
+        """The output tensor whose range the real outputs fill, and its clamp."""
+        low, high = integer_range(bits)
+        bottom, top = (float(one) for one in np.quantile(real, (0.002, 0.998)))
+        bottom, top = (0.0 if relu else min(bottom, 0.0)), max(top, 0.0)
+        scale = float(np.float32(max(top - bottom, 1e-3) / (high - low)))
+        zero_point = int(np.clip(round(low - bottom / scale), low, high))
+        shape = output_shape(op, self.shape)
+        assert shape is not None
+        return (
+            Tensor(op.output, shape, bits, scale, zero_point),
+            zero_point if relu else low,
+            high,
+        )
+
+    def _append(self, op: Op, like: Tensor) -> Builder:
+        shape = output_shape(op, self.shape)
+        if shape is None:
+            shape = (int(np.prod(self.shape)),)
+        result = Tensor(op.output, shape, like.bits, like.scale, like.zero_point)
+        self.x = run_op(op, self.x, self.tensors[-1], result)
+        self.tensors.append(result)
+        self.ops.append(op)
+        return self
+
+
+def random_input(rng: np.random.Generator, tensor: Tensor, count: int) -> Int8Array:
+    """int8 (count, *shape), evenly drawn from all that the tensor's bits hold."""
+    low, high = integer_range(tensor.bits)
+    return rng.integers(low, high, (count, *tensor.shape), dtype=np.int8, endpoint=True)
+
+
+def ds_cnn(
+    width: int = 64,
+    policy: str = "w8a8",
+    rng: np.random.Generator | None = None,
+    *,
+    classes: int = 10,
+    blocks: int = 4,
+) -> Network:
+    """The keyword spotter of MLPerf Tiny (arXiv:2106.07597) with random weights.
+
+    Args:
+        width: channels of every convolution.
+        policy: one of `POLICIES`, or "w<bits>a<bits>"; input and logits stay at 8 bits.
+        rng: default_rng(0) unless given.
+    """
+    bits = _Policy(policy)
+    builder = Builder(rng or np.random.default_rng(0), (49, 10, 1), name=f"ds_cnn_{width}_{policy}")
+    builder.conv(width, (10, 4), stride=(2, 2), **bits.next())
+    for _ in range(blocks):
+        builder.depthwise((3, 3), **bits.next()).conv(width, (1, 1), **bits.next())
+    return builder.mean().dense(classes, relu=False, **bits.last()).build()
+
+
+def har_cnn(
+    policy: str = "w8a8",
+    rng: np.random.Generator | None = None,
+    *,
+    widths: Sequence[int] = (24, 32, 48),
+    steps: int = 128,
+    channels: int = 6,
+    classes: int = 6,
+) -> Network:
+    """A 1-D CNN for activity recognition with random weights: convolutions over time and pools.
+
+    Args:
+        policy: as `ds_cnn`.
+        rng: default_rng(0) unless given.
+        widths: channels of each block.
+        steps, channels: of the input window.
+    """
+    bits = _Policy(policy)
+    builder = Builder(rng or np.random.default_rng(0), (steps, 1, channels), name=f"har_{policy}")
+    for width in widths:
+        builder.conv(width, (7, 1), **bits.next()).pool(MaxPool2D, (2, 1))
+    return builder.mean().dense(classes, relu=False, **bits.last()).build()
+
+
+def random_network(
+    rng: np.random.Generator,
+    *,
+    weight_bits: Sequence[int] = (8, 4, 2),
+    activation_bits: Sequence[int] = (8, 4, 2),
+    depth: int = 4,
+    classes: int = 5,
+) -> Network:
+    """A small chain of random operators, shapes, strides, paddings, dilations and bits.
+
+    Args:
+        weight_bits, activation_bits: what each layer draws from.
+        depth: layers before the head.
+        classes: logits.
+    """
+    shape = tuple(int(one) for one in rng.integers((5, 3, 1), (14, 10, 7)))
+    builder = Builder(rng, shape, bits=int(rng.choice(activation_bits)), name="random")
+    for _ in range(depth):
+        _random_layer(builder, rng, weight_bits, activation_bits)
+    if rng.random() < 0.5 or not _flattens(builder):
+        builder.mean()
+    head: dict[str, Any] = {
+        "weight_bits": int(rng.choice(weight_bits)),
+        "bits": int(rng.choice(activation_bits)),
+    }
+    return builder.dense(classes, relu=False, per_channel=bool(rng.random() < 0.5), **head).build()
+
+
+def _flattens(builder: Builder) -> bool:
+    """Whether pixels fill whole bytes, so that a Reshape moves nothing."""
+    return builder.shape[-1] % (8 // builder.tensors[-1].bits) == 0
+
+
+def _random_layer(
+    builder: Builder,
+    rng: np.random.Generator,
+    weight_bits: Sequence[int],
+    activation_bits: Sequence[int],
+) -> None:
+    height, width, _ = builder.shape
+    kernel = (int(rng.integers(1, min(height, 5) + 1)), int(rng.integers(1, min(width, 4) + 1)))
+    stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
+    kind = int(rng.integers(0, 10))
+    padding: Any = ("same", "valid")[int(rng.integers(0, 2))]
+    if kind >= 8:
+        pool = (AvgPool2D, MaxPool2D)[kind - 8]
+        builder.pool(pool, kernel, stride=stride, padding=padding)
+        return
+    dilation = (1, 1)
+    if stride == (1, 1) and padding == "same":
+        dilation = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
+    if dilation == (1, 1) and rng.random() < 0.3:
+        padding = tuple(int(rng.integers(0, kernel[side // 2])) for side in range(4))
+    layer: dict[str, Any] = {
+        "weight_bits": int(rng.choice(weight_bits)),
+        "bits": int(rng.choice(activation_bits)),
+        "relu": bool(rng.random() < 0.6),
+        "per_channel": bool(rng.random() < 0.7),
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+    }
+    if kind < 5:
+        builder.conv(int(rng.integers(1, 13)), kernel, **layer)
+    else:
+        builder.depthwise(kernel, multiplier=int(rng.integers(1, 4)), **layer)
+
+
+class _Policy:
+    """Hands out the bits of layer after layer."""
+
+    def __init__(self, policy: str) -> None:
+        if policy in POLICIES:
+            self.pairs = POLICIES[policy]
+        else:
+            weight, activation = policy.removeprefix("w").split("a")
+            self.pairs = ((int(weight), int(activation)),)
+        self.turn = 0
+
+    def next(self) -> dict[str, Any]:
+        weight, activation = self.pairs[self.turn % len(self.pairs)]
+        self.turn += 1
+        return {"weight_bits": weight, "bits": activation}
+
+    def last(self) -> dict[str, Any]:
+        return {**self.next(), "bits": 8}
+
+
+def _nothing(channels: int) -> Requantize:
+    zeros = np.zeros(channels, np.int32)
+    return Requantize(multiplier=zeros, shift=zeros, low=0, high=0)
+
+
+__all__ = [
+    "POLICIES",
+    "Builder",
+    "ds_cnn",
+    "har_cnn",
+    "random_input",
+    "random_network",
+]
