@@ -22,14 +22,15 @@ static inline int32_t tk_unpack_offset(unsigned bits)
 // Value `index` of a pixel, sign-extended.
 static inline int32_t tk_get(const uint8_t *pixel, size_t index, unsigned bits)
 {
-    switch (bits) {
-    case 8:
+    if (bits == 8u) {
         return (int8_t)pixel[index];
-    case 4:
-        return (int32_t)((pixel[index >> 1] >> ((index & 1u) * 4u) & 15u) ^ 8u) - 8;
-    default:
-        return (int32_t)((pixel[index >> 2] >> ((index & 3u) * 2u) & 3u) ^ 2u) - 2;
     }
+    if (bits == 4u) {
+        const uint32_t byte = pixel[index >> 1];
+        return (int32_t)((byte >> ((index & 1u) * 4u) & 15u) ^ 8u) - 8;
+    }
+    const uint32_t byte = pixel[index >> 2];
+    return (int32_t)((byte >> ((index & 3u) * 2u) & 3u) ^ 2u) - 2;
 }
 
 // Writes value `index` of a pixel. Values must be written in order from index 0: the first of a

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one Jinja environment: strict about names, exact about white space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+
+from tinykit.resources import resource_dir
+
+
+def environment() -> jinja2.Environment:
+    """Templates of the folder `templates/`."""
+    # C and ini files are no HTML: nothing is escaped, names pass through codegen.names instead.
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource_dir("templates")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def render_template(name: str, **context: Any) -> str:
+    """Render the template `name`.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a name that `context` lacks.
+    """
+    return environment().get_template(name).render(**context)

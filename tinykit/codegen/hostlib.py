@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated C on this machine: compiled with the host's gcc and fed many samples at once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
+from tinykit.codegen.plan import plan_layers
+from tinykit.codegen.render import render_model
+from tinykit.errors import TinykitError
+from tinykit.files import write_atomic
+from tinykit.frontends import Frontend, from_config
+from tinykit.frontends.render import c_sources, render_frontend
+from tinykit.network.network import Network
+from tinykit.network.packing import unpack_activations
+from tinykit.resources import resource_dir
+
+Int8Array = NDArray[np.int8]
+Int16Array = NDArray[np.int16]
+
+WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+
+Mode = Literal["features", "layers", "clips"]
+
+
+class HostModel:
+    """One Network as a program of this machine; use as a context manager, or `close` it.
+
+    Args:
+        network: the Network.
+        dsp: take the Cortex-M DSP path, its instructions emulated in C.
+        sanitize: stop at any bad memory access or undefined behaviour; several times slower.
+
+    Raises:
+        TinykitError: there is no gcc, or the generated C does not compile.
+    """
+
+    def __init__(self, network: Network, *, dsp: bool = False, sanitize: bool = False) -> None:
+        self.network = network
+        self.layers = choose_kernels(network, planes=dsp)
+        self.plan = plan_layers(network, self.layers)
+        self.frontend = None if network.frontend is None else from_config(network.frontend)
+        self._folder = tempfile.TemporaryDirectory(prefix="tinykit-host-")
+        self._program = _build(self, Path(self._folder.name), dsp=dsp, sanitize=sanitize)
+
+    def close(self) -> None:
+        """Remove the program."""
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def invoke(self, features: Int8Array) -> Int8Array:
+        """Scores, int8 (n, classes), of features int8 (n, *input shape)."""
+        data = self._run("features", self._checked(features).tobytes())
+        return np.frombuffer(data, np.int8).reshape(len(features), -1)
+
+    def invoke_layers(self, features: Int8Array) -> dict[str, Int8Array]:
+        """Output tensors by name, int8 (n, *shape), of all layers that execute code."""
+        data = self._run("layers", self._checked(features).tobytes())
+        raw = np.frombuffer(data, np.uint8).reshape(len(features), -1)
+        outputs: dict[str, Int8Array] = {}
+        at = 0
+        for layer in self.layers:
+            tensor = self.network.tensor(layer.op.output)
+            size = tensor_bytes(tensor)
+            packed = raw[:, at : at + size]
+            outputs[tensor.name] = unpack_activations(
+                packed, (len(features), *tensor.shape), tensor.bits
+            )
+            at += size
+        return outputs
+
+    def invoke_clips(self, clips: Int16Array) -> tuple[Int8Array, Int8Array]:
+        """Features and scores of recordings, streamed through the C front end.
+
+        Args:
+            clips: int16 (n, samples) or (n, samples, channels).
+
+        Returns:
+            int8 (n, *input shape) and int8 (n, classes).
+
+        Raises:
+            TinykitError: the Network has no front end.
+        """
+        if self.frontend is None:
+            raise TinykitError(
+                "the network has no front end, so it takes features and no recordings.",
+                where=self.network.name,
+                remedy="Train it with a recipe that names a front end.",
+            )
+        length = np.array([clips.shape[1]], "<u4").tobytes()
+        content = np.ascontiguousarray(clips, "<i2")
+        data = self._run("clips", b"".join(length + clip.tobytes() for clip in content))
+        shape = self.network.tensor(self.network.input).shape
+        raw = np.frombuffer(data, np.int8).reshape(len(clips), -1)
+        inputs = int(np.prod(shape))
+        return raw[:, :inputs].reshape(len(clips), *shape), raw[:, inputs:]
+
+    def _checked(self, features: Int8Array) -> Int8Array:
+        shape = self.network.tensor(self.network.input).shape
+        if features.dtype != np.int8 or features.shape[1:] != shape:
+            raise TinykitError(
+                f"the features are {features.dtype} {features.shape}.",
+                where=f"network {self.network.name}",
+                remedy=f"Give int8 (n, {', '.join(map(str, shape))}).",
+            )
+        return np.ascontiguousarray(features)
+
+    def _run(self, mode: Mode, data: bytes) -> bytes:
+        done = subprocess.run([str(self._program), mode], input=data, capture_output=True)
+        if done.returncode != 0:
+            raise TinykitError(
+                f"the generated C failed on this machine: {done.stderr.decode(errors='replace')}",
+                where=self.network.name,
+                remedy="Report it with the network file.",
+            )
+        return done.stdout
+
+
+def host_sources(layers: Sequence[Layer], frontend: Frontend | None) -> list[Path]:
+    """The hand-written C that a model and its front end need."""
+    source = resource_dir("firmware") / "src"
+    names = {"marks.c", "status.c"} | {name for layer in layers for name in layer.sources}
+    if frontend is not None:
+        names |= {f"frontends/{name}" for name in c_sources(frontend)}
+    return [source / name for name in sorted(names) if name.endswith(".c")]
+
+
+def _build(model: HostModel, folder: Path, *, dsp: bool, sanitize: bool) -> Path:
+    files = render_model(model.network, model.layers, model.plan, dsp=dsp)
+    flags = list(WARNINGS)
+    if model.frontend is not None:
+        files |= render_frontend(model.frontend)
+        flags.append("-DTK_HOST_FRONTEND")
+    for name, content in files.items():
+        write_atomic(folder / name, content)
+    if dsp:
+        flags.append("-DTK_EMULATE_DSP")
+    if any(layer.scaling is not None and layer.scaling.wide for layer in model.layers):
+        flags.append("-DTK_WIDE_ACCUMULATORS")
+    firmware = resource_dir("firmware")
+    program = folder / "runner"
+    compile_c(
+        [
+            *(folder / name for name in files if name.endswith(".c")),
+            *host_sources(model.layers, model.frontend),
+            firmware / "host" / "runner.c",
+        ],
+        program,
+        [*flags, "-O2", *(SANITIZE if sanitize else ()), f"-I{folder}"],
+    )
+    return program
+
+
+def compile_c(sources: Sequence[Path], program: Path, flags: Sequence[str]) -> None:
+    """Compile and link with gcc; the firmware's headers are found.
+
+    Raises:
+        TinykitError: there is no gcc, or it refuses.
+    """
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        raise TinykitError("there is no gcc.", remedy="Run: apt-get install gcc libc6-dev")
+    include = resource_dir("firmware") / "include"
+    done = subprocess.run(
+        [gcc, *flags, f"-I{include}", *map(str, sources), "-o", str(program)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise TinykitError(
+            f"gcc refuses the generated C: {done.stderr.strip()}",
+            remedy="Report it with the network file.",
+        )
