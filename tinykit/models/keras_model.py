@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Blueprint as a float Keras model of stock layers, so that model.keras opens anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinykit.models.blueprint import (
+    Blueprint,
+    Conv,
+    Depthwise,
+    Drop,
+    Flatten,
+    GlobalPool,
+    Layer,
+    Linear,
+    Pool,
+)
+
+BN_MOMENTUM = 0.97
+BN_EPSILON = 1e-3
+
+
+def build(blueprint: Blueprint, *, seed: int) -> Any:
+    """The float model: features (batch, *input_shape) to logits (batch, classes).
+
+    Layers carry the Blueprint's names; batch normalisation is `<name>_bn`.
+
+    Args:
+        blueprint: the architecture.
+        seed: of the initial weights and of dropout.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input(blueprint.input_shape)], name=blueprint.name)
+    for index, layer in enumerate(blueprint.layers):
+        for part in _keras_layers(layer, seed + index):
+            model.add(part)
+    return model
+
+
+def _keras_layers(layer: Layer, seed: int) -> list[Any]:
+    from keras import initializers, layers
+
+    if isinstance(layer, Drop):
+        return [layers.Dropout(layer.rate, seed=seed, name=layer.name)]
+    if isinstance(layer, GlobalPool):
+        return [layers.GlobalAveragePooling2D(name=layer.name)]
+    if isinstance(layer, Flatten):
+        return [layers.Flatten(name=layer.name)]
+    if isinstance(layer, Pool):
+        kind = layers.MaxPooling2D if layer.kind == "max" else layers.AveragePooling2D
+        return [kind(layer.size, name=layer.name)]
+    start = initializers.HeNormal(seed=seed)
+    if isinstance(layer, Linear):
+        dense = layers.Dense(
+            layer.units, kernel_initializer=initializers.GlorotUniform(seed=seed), name=layer.name
+        )
+        return [dense, *_relu(layer)]
+    common = {"padding": layer.padding, "use_bias": False, "name": layer.name}
+    if isinstance(layer, Conv):
+        linear = layers.Conv2D(
+            layer.filters, layer.kernel, layer.stride, kernel_initializer=start, **common
+        )
+    else:
+        linear = layers.DepthwiseConv2D(
+            layer.kernel, layer.stride, depthwise_initializer=start, **common
+        )
+    norm = layers.BatchNormalization(
+        momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{layer.name}_bn"
+    )
+    return [linear, norm, *_relu(layer)]
+
+
+def _relu(layer: Conv | Depthwise | Linear) -> list[Any]:
+    from keras import layers
+
+    return [layers.ReLU(name=f"{layer.name}_relu")] if layer.relu else []

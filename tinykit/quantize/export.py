@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the trained QatModel to the integer-only Network that it imitated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tinykit.models.blueprint import (
+    Conv,
+    Depthwise,
+    Drop,
+    GlobalPool,
+    Linear,
+    Pool,
+    same_padding,
+)
+from tinykit.network import Network
+from tinykit.network.ops import (
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    MaxPool2D,
+    Op,
+    Reshape,
+    Tensor,
+    integer_range,
+)
+from tinykit.network.requantize import requantize_from_scales
+from tinykit.quantize.qat import QatModel, QuantizedLinear
+
+FloatArray = NDArray[np.float64]
+
+
+def export_network(
+    model: QatModel,
+    *,
+    name: str,
+    labels: tuple[str, ...],
+    frontend: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any],
+) -> Network:
+    """The Network of a QatModel.
+
+    Args:
+        model: trained; statistics as they are now are folded in.
+        name: of the Network.
+        labels: one per logit.
+        frontend: configuration of the front end that makes its input.
+        metadata: JSON-able.
+    """
+    chain = _Chain(model)
+    for layer in model.blueprint.layers:
+        chain.add(layer)
+    return Network(
+        name=name,
+        tensors=tuple(chain.tensors),
+        ops=tuple(chain.ops),
+        input=chain.tensors[0].name,
+        output=chain.tensors[-1].name,
+        labels=labels,
+        frontend=None if frontend is None else dict(frontend),
+        metadata=dict(metadata),
+    )
+
+
+class _Chain:
+    """Tensors and operators so far; the last tensor is what the next layer reads."""
+
+    def __init__(self, model: QatModel) -> None:
+        self.model = model
+        self.tensors = [Tensor("input", model.blueprint.input_shape, 8, model.input_scale, 0)]
+        self.ops: list[Op] = []
+
+    def add(self, layer: Any) -> None:
+        """The operators of one layer of the Blueprint."""
+        now = self.tensors[-1]
+        if isinstance(layer, Drop):
+            return
+        if isinstance(layer, Conv | Depthwise | Linear):
+            self._add_weighted(self.model.part(layer.name), now)
+        elif isinstance(layer, GlobalPool):
+            height, width, channels = now.shape
+            mean = self._tensor_like(now, layer.name, (1, 1, channels))
+            window = (height, width)
+            self._append(
+                AvgPool2D(layer.name, (now.name,), layer.name, (1, 1), (0, 0, 0, 0), window), mean
+            )
+            self._flatten(f"{layer.name}_row")
+        elif isinstance(layer, Pool):
+            kind = MaxPool2D if layer.kind == "max" else AvgPool2D
+            size = layer.size
+            shape = (now.shape[0] // size[0], now.shape[1] // size[1], now.shape[2])
+            self._append(
+                kind(layer.name, (now.name,), layer.name, size, (0, 0, 0, 0), size),
+                self._tensor_like(now, layer.name, shape),
+            )
+        else:
+            self._flatten(layer.name)
+
+    def _flatten(self, name: str) -> None:
+        now = self.tensors[-1]
+        row = self._tensor_like(now, name, (int(np.prod(now.shape)),))
+        self._append(Reshape(name, (now.name,), name), row)
+
+    def _append(self, op: Op, tensor: Tensor) -> None:
+        self.ops.append(op)
+        self.tensors.append(tensor)
+
+    @staticmethod
+    def _tensor_like(tensor: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:
+        return Tensor(name, shape, tensor.bits, tensor.scale, tensor.zero_point)
+
+    def _add_weighted(self, part: QuantizedLinear, now: Tensor) -> None:
+        layer, spec = part.blueprint, part.output_quantizer.spec
+        scale = float(part.output_quantizer.scale_value()[0])
+        shape = self.model.blueprint.shapes()[layer.name]
+        out = Tensor(layer.name, shape, spec.bits, scale, spec.zero_point)
+        weight, weight_scale, bias = integers(part, now.scale)
+        low, high = integer_range(out.bits)
+        common: dict[str, Any] = {
+            "name": layer.name,
+            "inputs": (now.name,),
+            "output": layer.name,
+            "weight_bits": part.bits.weights,
+            "weight_scale": weight_scale,
+            "bias": bias,
+            "requantize": requantize_from_scales(
+                now.scale,
+                weight_scale,
+                out.scale,
+                channels=shape[-1],
+                low=low,
+                high=high,
+                float32_product=isinstance(layer, Linear),
+            ),
+        }
+        if isinstance(layer, Linear):
+            self._append(Dense(weight=weight.T.copy(), **common), out)
+            return
+        common["stride"] = layer.stride
+        common["padding"] = _padding(layer, now.shape)
+        if isinstance(layer, Conv):
+            hwio = np.ascontiguousarray(weight.transpose(3, 0, 1, 2))
+            self._append(Conv2D(weight=hwio, **common), out)
+        else:
+            self._append(DepthwiseConv2D(weight=weight, **common), out)
+
+
+def integers(
+    part: QuantizedLinear, scale_in: float
+) -> tuple[NDArray[np.int8], FloatArray, NDArray[np.int32]]:
+    """Weights (Keras layout), weight scale (channels,) or (1,), and bias (channels,) of a layer.
+
+    A channel whose BN gain is negative has its weights' signs turned, which the symmetric range
+    allows, so that every multiplier is positive. A channel that BN switches off (see
+    `QuantizedLinear.folded`) has its weights set to zero, as its products count for nothing.
+    """
+    folded = part.folded(tf.constant([scale_in], tf.float32))
+    gain = np.asarray(folded.gain, np.float64)
+    step = np.asarray(folded.step, np.float32)
+    bias = np.rint(np.asarray(folded.bias / folded.step, np.float32)).astype(np.int32)
+    weight = part.weight_quantizer.levels(folded.kernel)
+    own = part.weight_quantizer.scale_value(folded.kernel)
+    natural = np.abs(gain) * scale_in * own
+    alive = natural >= step * (1 - 1e-5)
+    signed = (weight * np.where(gain < 0, -1, 1) * alive).astype(np.int8)
+    weight_scale = _float32(own if len(own) == 1 and np.all(gain == 1) else step / scale_in)
+    return signed, weight_scale, bias
+
+
+def _float32(values: NDArray[Any]) -> FloatArray:
+    """The nearest float32 numbers, as float64: what a .tflite file can hold."""
+    return np.asarray(values, np.float32).astype(np.float64)
+
+
+def _padding(layer: Conv | Depthwise, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    if layer.padding == "valid":
+        return 0, 0, 0, 0
+    rows = same_padding(shape[0], layer.kernel[0], layer.stride[0])
+    columns = same_padding(shape[1], layer.kernel[1], layer.stride[1])
+    return (*rows, *columns)

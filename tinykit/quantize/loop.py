@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: one traced function for many steps, a checkpoint an epoch.
+
+Order, augmentation and dropout depend on seed and step alone, so a training that was interrupted
+goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tinykit.errors import TinykitError
+from tinykit.files import write_atomic
+from tinykit.progress import progress
+from tinykit.quantize.augment import Augment
+
+# Clips per evaluation step, and training steps per call of the traced function.
+_EVAL_BATCH = 512
+_STEPS = 16
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One stage of training; fields as in `tinykit.recipe.Training`.
+
+    Attributes:
+        name: of the stage, for progress and checkpoint.
+        freeze: epochs at the end in which a QatModel keeps its batch statistics.
+    """
+
+    name: str
+    epochs: int
+    batch: int
+    learning_rate: float
+    warmup: float
+    weight_decay: float
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    patience: int = 1000
+    distill: float = 0.0
+    temperature: float = 2.0
+    freeze: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is trained on: int8 features (variants, n, *shape) or (n, *shape), classes, scale."""
+
+    train: NDArray[np.int8]
+    train_y: NDArray[np.int64]
+    validation: NDArray[np.int8]
+    validation_y: NDArray[np.int64]
+    scale: float
+    classes: int
+
+
+@dataclass
+class History:
+    """One entry an epoch, and where the best was."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    best_accuracy: float = -1.0
+    best_loss: float = float("inf")
+    finished: bool = False
+
+    def note(self, entry: dict[str, float]) -> bool:
+        """Add an epoch; True if it is the best so far (accuracy, then loss)."""
+        self.epochs.append(entry)
+        accuracy, loss = entry["validation_accuracy"], entry["validation_loss"]
+        better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
+        if better:
+            self.best_epoch = len(self.epochs) - 1
+            self.best_accuracy, self.best_loss = accuracy, loss
+        return better
+
+
+def fit(
+    model: Any,
+    material: Material,
+    settings: Fit,
+    *,
+    checkpoint: Path,
+    resume: bool,
+    augment: Augment | None = None,
+    teacher: Any = None,
+) -> History:
+    """Train `model` and leave it with the weights that were best on validation.
+
+    Args:
+        model: Keras model from reals to logits, built; a QatModel has its `live` switched.
+        material: features and classes.
+        settings: of this stage.
+        checkpoint: file that is written after every epoch.
+        resume: go on from the checkpoint, if there is one for the same settings.
+        augment: in-graph augmentation.
+        teacher: Keras model whose logits are followed, for `settings.distill`.
+
+    Raises:
+        TinykitError: interrupted by Ctrl-C (exit status 130), or the checkpoint is of other
+            settings.
+    """
+    trainer = _Trainer(model, material, settings, augment, teacher)
+    saved = _Checkpoint(checkpoint, settings)
+    history, best = History(), _values(model)
+    if resume:
+        history, best = saved.load(trainer, history, best)
+    try:
+        with progress() as bar:
+            task = bar.add_task(settings.name, total=settings.epochs, note="")
+            bar.advance(task, len(history.epochs))
+            while not history.finished:
+                if history.note(trainer.epoch(len(history.epochs))):
+                    best = _values(model)
+                waited = len(history.epochs) - 1 - history.best_epoch
+                done = len(history.epochs) >= settings.epochs or waited >= settings.patience
+                history.finished = done
+                saved.save(trainer, history, best)
+                bar.update(task, advance=1, note=_note(history))
+    except KeyboardInterrupt as stop:
+        raise TinykitError(
+            f"interrupted in epoch {len(history.epochs) + 1} of {settings.name}.",
+            where=checkpoint.parent,
+            remedy="Run the same command with --resume to go on.",
+            exit_code=INTERRUPTED,
+        ) from stop
+    _assign(model, best)
+    if hasattr(model, "live"):
+        model.live = False
+    return history
+
+
+def logits(model: Any, x: NDArray[np.int8], scale: float) -> NDArray[np.float32]:
+    """Logits (n, classes) of int8 features (n, *shape), as in deployment."""
+
+    @tf.function(reduce_retracing=True)  # type: ignore[misc]
+    def run(part: Any) -> Any:
+        return model(tf.cast(part, tf.float32) * scale, training=False)
+
+    parts = [x[i : i + _EVAL_BATCH] for i in range(0, len(x), _EVAL_BATCH)]
+    if not parts:
+        parts = [x]
+    return np.concatenate([np.asarray(run(tf.constant(part))) for part in parts])
+
+
+def _note(history: History) -> str:
+    last = history.epochs[-1]
+    return (
+        f"loss {last['loss']:.3f}  validation {100 * last['validation_accuracy']:.2f} %"
+        f"  best {100 * history.best_accuracy:.2f} %"
+    )
+
+
+class _Trainer:
+    """Optimiser, traced functions and data of one stage."""
+
+    def __init__(
+        self,
+        model: Any,
+        material: Material,
+        settings: Fit,
+        augment: Augment | None,
+        teacher: Any,
+    ) -> None:
+        self.model, self.settings, self.material = model, settings, material
+        self.augment, self.teacher = augment, teacher
+        bank = material.train
+        self.count = len(material.train_y)
+        shape = bank.shape[-3:]
+        self.variants = bank.size // (self.count * int(np.prod(shape)))
+        self.bank = tf.constant(bank.reshape(-1, *shape))
+        self.y = tf.constant(material.train_y)
+        self.batch = min(settings.batch, self.count)
+        self.steps = self.count // self.batch
+        self.optimizer = self._optimizer()
+        self.functions: dict[bool, Callable[..., Any]] = {}
+        self.evaluate = tf.function(self._evaluate, reduce_retracing=True)
+
+    def _optimizer(self) -> Any:
+        total = max(self.steps * self.settings.epochs, 1)
+        warmup = int(self.steps * self.settings.warmup)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else self.settings.learning_rate,
+            max(total - warmup, 1),
+            warmup_target=self.settings.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+        optimizer = keras.optimizers.AdamW(
+            rate, weight_decay=self.settings.weight_decay, clipnorm=5.0
+        )
+        # Decay is for kernels: gains, biases and steps have their own scale.
+        optimizer.exclude_from_weight_decay(
+            var_names=["gamma", "beta", "bias", "log_step", "alpha"]
+        )
+        optimizer.build(self.model.trainable_variables)
+        return optimizer
+
+    def variables(self) -> list[Any]:
+        """Everything that a checkpoint must hold."""
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def epoch(self, index: int) -> dict[str, float]:
+        """One pass over the training clips, then validation; the entry for the history."""
+        start = time.perf_counter()
+        live = index < self.settings.epochs - self.settings.freeze
+        if hasattr(self.model, "live"):
+            self.model.live = live
+        rows = self._order(index)
+        loss = right = 0.0
+        for first in range(0, len(rows), _STEPS):
+            part = rows[first : first + _STEPS]
+            seed = [self.settings.seed, index * len(rows) + first]
+            sums = self._function(live)(tf.constant(part), tf.constant(seed, tf.int32))
+            loss, right = loss + float(sums[0]), right + float(sums[1])
+        validation = self._validate()
+        return {
+            "epoch": index,
+            "loss": loss / len(rows),
+            "train_accuracy": right / rows.size,
+            **validation,
+            "learning_rate": float(self.optimizer.learning_rate),
+            "seconds": time.perf_counter() - start,
+        }
+
+    def _order(self, index: int) -> NDArray[np.int64]:
+        """Rows of the bank (steps, batch): each clip once, in one of its variants."""
+        rng = np.random.default_rng([self.settings.seed, index])
+        clips = rng.permutation(self.count)[: self.steps * self.batch]
+        variant = rng.integers(self.variants, size=len(clips))
+        return (clips + variant * self.count).reshape(self.steps, self.batch)
+
+    def _function(self, live: bool) -> Callable[..., Any]:
+        """The traced steps; `live` only makes a QatModel trace anew."""
+        if live not in self.functions:
+            self.functions[live] = tf.function(self._steps, reduce_retracing=True)
+        return self.functions[live]
+
+    def _steps(self, rows: Any, seed: Any) -> Any:
+        loss = right = tf.constant(0.0)
+        for step in tf.range(tf.shape(rows)[0]):
+            one_loss, one_right = self._step(rows[step], seed + tf.stack([0, step]))
+            loss, right = loss + one_loss, right + one_right
+        return loss, right
+
+    def _step(self, rows: Any, seed: Any) -> tuple[Any, Any]:
+        x = tf.cast(tf.gather(self.bank, rows), tf.float32) * self.material.scale
+        y = tf.gather(self.y, rows % self.count)
+        target = self._targets(y)
+        seeds = tf.random.experimental.stateless_split(seed, 2)
+        if self.augment is not None:
+            x = self.augment(x, seeds[0])
+        if self.settings.mixup:
+            x, target = self._mix(x, target, seeds[1])
+        with tf.GradientTape() as tape:
+            scores = self.model(x, training=True)
+            loss = self._loss(scores, target, x)
+            total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(total, variables), variables)
+        hit = tf.reduce_sum(tf.cast(tf.argmax(scores, 1) == y, tf.float32))
+        return loss, hit
+
+    def _targets(self, y: Any) -> Any:
+        smooth = self.settings.label_smoothing
+        one_hot = tf.one_hot(y, self.material.classes)
+        return one_hot * (1.0 - smooth) + smooth / self.material.classes
+
+    def _mix(self, x: Any, target: Any, seed: Any) -> tuple[Any, Any]:
+        """Mixup: each clip blended with another of the batch by a beta-distributed share."""
+        alpha = self.settings.mixup
+        two = tf.random.experimental.stateless_split(seed, 2)
+        each = [tf.shape(x)[0], 1, 1, 1]
+        # A beta variate is a ratio of gamma variates.
+        one = tf.random.stateless_gamma(each, two[0], alpha)
+        other = tf.random.stateless_gamma(each, two[1], alpha)
+        share = one / (one + other + 1e-9)
+        share = tf.maximum(share, 1.0 - share)
+        flat = share[:, :, 0, 0]
+        return (
+            share * x + (1.0 - share) * tf.reverse(x, [0]),
+            flat * target + (1.0 - flat) * tf.reverse(target, [0]),
+        )
+
+    def _loss(self, scores: Any, target: Any, x: Any) -> Any:
+        own = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, scores))
+        share, heat = self.settings.distill, self.settings.temperature
+        if not share or self.teacher is None:
+            return own
+        lead = tf.stop_gradient(tf.nn.softmax(self.teacher(x, training=False) / heat))
+        followed = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(lead, scores / heat))
+        return (1.0 - share) * own + share * heat * heat * followed
+
+    def _evaluate(self, x: Any, y: Any) -> Any:
+        scores = self.model(tf.cast(x, tf.float32) * self.material.scale, training=False)
+        loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(y, scores))
+        return loss, tf.reduce_sum(tf.cast(tf.argmax(scores, 1) == y, tf.float32))
+
+    def _validate(self) -> dict[str, float]:
+        x, y = self.material.validation, self.material.validation_y
+        loss = right = 0.0
+        for first in range(0, len(y), _EVAL_BATCH):
+            part = slice(first, first + _EVAL_BATCH)
+            sums = self.evaluate(tf.constant(x[part]), tf.constant(y[part]))
+            loss, right = loss + float(sums[0]), right + float(sums[1])
+        many = max(len(y), 1)
+        return {"validation_loss": loss / many, "validation_accuracy": right / many}
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """Weights, optimiser state, best weights and history in one .npz; never pickled."""
+
+    path: Path
+    settings: Fit
+
+    def save(self, trainer: _Trainer, history: History, best: list[NDArray[Any]]) -> None:
+        now = [np.asarray(variable) for variable in trainer.variables()]
+        meta = {"settings": asdict(self.settings), "history": asdict(history)}
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            meta=np.frombuffer(json.dumps(meta).encode(), np.uint8),
+            **{f"now{i}": value for i, value in enumerate(now)},
+            **{f"best{i}": value for i, value in enumerate(best)},
+        )
+        write_atomic(self.path, buffer.getvalue())
+
+    def load(
+        self, trainer: _Trainer, history: History, best: list[NDArray[Any]]
+    ) -> tuple[History, list[NDArray[Any]]]:
+        if not self.path.exists():
+            return history, best
+        try:
+            with np.load(self.path, allow_pickle=False) as archive:
+                meta = json.loads(archive["meta"].tobytes())
+                targets = trainer.variables()
+                now = [archive[f"now{i}"] for i in range(len(targets))]
+                best = [archive[f"best{i}"] for i in range(len(best))]
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise self._unusable("cannot be read") from error
+        same = all(value.shape == tuple(t.shape) for value, t in zip(now, targets, strict=True))
+        if meta["settings"] != asdict(self.settings) or not same:
+            raise self._unusable("is of another recipe")
+        for variable, value in zip(targets, now, strict=True):
+            variable.assign(value)
+        return History(**meta["history"]), best
+
+    def _unusable(self, what: str) -> TinykitError:
+        return TinykitError(
+            f"the checkpoint {what}.",
+            where=self.path,
+            remedy="Train without --resume, or into another folder.",
+        )
+
+
+def _values(model: Any) -> list[NDArray[Any]]:
+    return [np.array(variable) for variable in model.variables]
+
+
+def _assign(model: Any, values: list[NDArray[Any]]) -> None:
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a recipe to a run folder: features, float training, QAT, export, figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinykit.errors import TinykitError
+from tinykit.files import write_atomic
+from tinykit.models import Blueprint, blueprint
+from tinykit.progress import notice
+from tinykit.recipe import MotionAugment, Quantization, Recipe, SpeechAugment, Training
+
+if TYPE_CHECKING:
+    from tinykit.data import Dataset
+    from tinykit.frontends import Frontend
+    from tinykit.network import Network
+    from tinykit.quantize.bank import Features
+    from tinykit.quantize.loop import Fit, History, Material
+
+Part = Literal["train", "validation", "test"]
+_CALIBRATION_CLIPS = 512
+# Keeps the stages' random streams apart.
+_FLOAT, _QAT = 0, 1_000_003
+
+
+def train(
+    recipe: Recipe,
+    run: Path,
+    *,
+    resume: bool = False,
+    threads: int | None = None,
+    data_root: Path | None = None,
+) -> dict[str, Any]:
+    """Train, quantise and export; fills the run folder and returns its metrics.
+
+    Writes recipe.toml, model.keras (the float model), network.tkn, metrics.json and samples.npz;
+    checkpoints lie in checkpoints/ until the folder is deleted.
+
+    Args:
+        recipe: what to do.
+        run: folder.
+        resume: go on where an interrupted training of the same recipe stopped.
+        threads: of TensorFlow; all cores by default. Counts only before TensorFlow has started.
+        data_root: folder of the data sets.
+
+    Raises:
+        TinykitError: bad data or recipe, an unwritable folder, or interrupted (exit status 130).
+    """
+    start = time.perf_counter()
+    _start_tensorflow(threads)
+    _claim(recipe, run, resume)
+    dataset = recipe.load_dataset(data_root)
+    work = _Work.prepare(recipe, run, dataset, resume)
+    float_model, float_history, float_seconds = work.float_stage()
+    network, qat = work.quantized_stage(float_model)
+    network.save(run / "network.tkn")
+    metrics = {
+        **work.about(),
+        "float": {**float_history, "seconds": float_seconds, **work.float_figures(float_model)},
+        "quantized": {**qat, **work.network_figures(network)},
+        "network": _network_summary(network),
+        "seconds": time.perf_counter() - start,
+    }
+    write_atomic(run / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    _keep_samples(run, dataset)
+    return metrics
+
+
+def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -> dict[str, Any]:
+    """Accuracy of a run's Network on a part of its data set, by the integer interpreter.
+
+    Needs no TensorFlow.
+
+    Args:
+        run: folder that `train` filled.
+        part: of the split.
+        data_root: folder of the data sets.
+
+    Raises:
+        TinykitError: no network or recipe there, or no such data.
+    """
+    from tinykit.frontends import from_config
+    from tinykit.network import interpret
+    from tinykit.quantize.metrics import classification
+    from tinykit.runs import open_run
+
+    network = open_run(run).network
+    dataset = Recipe.load(run / "recipe.toml").load_dataset(data_root).part(part)
+    if network.frontend is None:
+        raise TinykitError("the network has no front end.", where=run)
+    features = from_config(network.frontend).integer(dataset.x)
+    return {
+        "data": dataset.name,
+        "synthetic": dataset.synthetic,
+        "part": part,
+        **classification(interpret(network, features), dataset.y, network.labels),
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all stages share."""
+
+    recipe: Recipe
+    run: Path
+    dataset: Dataset
+    frontend: Frontend
+    features: Features
+    blueprint: Blueprint
+    resume: bool
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, run: Path, dataset: Dataset, resume: bool) -> _Work:
+        from tinykit.quantize.bank import make_features
+
+        for part in ("train", "validation", "test"):
+            if len(dataset.part(part)) == 0:  # type: ignore[arg-type]
+                raise TinykitError(
+                    f"data set {dataset.name} has no {part} part.",
+                    where=recipe.name,
+                    remedy="Choose another data set, or add speakers or subjects.",
+                )
+        frontend = make_frontend(recipe, dataset)
+        # The bank is drawn with a seed of its own, so that all seeds of a recipe share it.
+        features = make_features(dataset, frontend, recipe.augment, seed=0)
+        plan = blueprint(
+            recipe.model.name, frontend.output_shape, len(dataset.labels), recipe.model.options
+        )
+        return cls(recipe, run, dataset, frontend, features, plan, resume)
+
+    def material(self) -> Material:
+        from tinykit.quantize.loop import Material
+
+        f = self.features
+        return Material(
+            f.train, f.train_y, f.validation, f.validation_y, f.scale, len(self.dataset.labels)
+        )
+
+    def augment(self) -> Any:
+        from tinykit.frontends import Imu
+        from tinykit.quantize import augment
+
+        settings = self.recipe.augment
+        if isinstance(settings, SpeechAugment):
+            return augment.speech(settings)
+        if isinstance(settings, MotionAugment) and isinstance(self.frontend, Imu):
+            return augment.motion(settings, self.frontend)
+        return None
+
+    def float_stage(self) -> tuple[Any, dict[str, Any], float]:
+        """The float model, its history and the seconds it took; writes model.keras."""
+        from tinykit.models.keras_model import build
+        from tinykit.quantize import loop
+
+        start = time.perf_counter()
+        settings = self.recipe.training
+        if settings.init_from:
+            source = Path(settings.init_from)
+            model = load_float(source, self.blueprint)
+            history: dict[str, Any] = _float_history(source)
+        else:
+            model = build(self.blueprint, seed=self.recipe.seed)
+            teacher = load_float(Path(settings.teacher)) if settings.teacher else None
+            trained = loop.fit(
+                model,
+                self.material(),
+                self._fit("float", settings, self.recipe.seed + _FLOAT),
+                checkpoint=self.run / "checkpoints" / "float.npz",
+                resume=self.resume,
+                augment=self.augment(),
+                teacher=teacher,
+            )
+            history = _history(trained)
+        save_float(model, self.run)
+        return model, history, time.perf_counter() - start
+
+    def quantized_stage(self, float_model: Any) -> tuple[Network, dict[str, Any]]:
+        """The Network after QAT, and what is to be said about it."""
+        from tinykit.quantize import loop
+        from tinykit.quantize.metrics import agreement
+        from tinykit.quantize.qat import QatModel, Schemes
+
+        start = time.perf_counter()
+        how = self.recipe.quantization
+        schemes = Schemes(how.weights, how.activations, how.granularity)
+        policy = how.parsed()
+        model = QatModel(self.blueprint, policy, schemes, self.features.scale)
+        model.load(float_model)
+        model.calibrate(self._calibration())
+        history = loop.fit(
+            model,
+            self.material(),
+            self._fit("qat", how, self.recipe.seed + _QAT),
+            checkpoint=self.run / "checkpoints" / f"qat-{_file_name(str(policy))}.npz",
+            resume=self.resume,
+            augment=self.augment(),
+            teacher=float_model if how.distill else None,
+        )
+        network = self._export(model)
+        fake = loop.logits(model, self.features.validation, self.features.scale)
+        steps = np.rint(fake / network.tensor(network.output).scale).astype(np.int8)
+        return network, {
+            "policy": str(policy),
+            "schemes": asdict(schemes),
+            **_history(history),
+            "seconds": time.perf_counter() - start,
+            "fake_quantized_against_integers": agreement(
+                steps, _scores(network, self.features.validation)
+            ),
+        }
+
+    def _export(self, model: Any) -> Network:
+        from tinykit.quantize.export import export_network
+
+        return export_network(
+            model,
+            name=self.recipe.name,
+            labels=self.dataset.labels,
+            frontend=self.frontend.to_config(),
+            metadata={
+                "task": self.recipe.task,
+                "data": self.dataset.name,
+                "synthetic": self.dataset.synthetic,
+                "channels": list(self.dataset.channels),
+                "scale": [float(one) for one in self.dataset.scale],
+                "policy": str(self.recipe.quantization.parsed()),
+                "seed": self.recipe.seed,
+            },
+        )
+
+    def _calibration(self) -> NDArray[np.float32]:
+        """Training features, variants mixed, in reals."""
+        bank = self.features.train
+        flat = bank.reshape(-1, *bank.shape[2:])
+        rows = np.random.default_rng(self.recipe.seed).integers(len(flat), size=_CALIBRATION_CLIPS)
+        return flat[rows].astype(np.float32) * np.float32(self.features.scale)
+
+    def _fit(self, name: str, settings: Training | Quantization, seed: int) -> Fit:
+        from tinykit.quantize.loop import Fit
+
+        known = {f.name for f in fields(Fit)}
+        given = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name in known}
+        return Fit(name=name, seed=seed, **given)
+
+    def about(self) -> dict[str, Any]:
+        """What the figures were made with."""
+        return {
+            "recipe": self.recipe.name,
+            "seed": self.recipe.seed,
+            "data": {
+                "name": self.dataset.name,
+                "synthetic": self.dataset.synthetic,
+                "counts": self.dataset.counts().tolist(),
+                "labels": list(self.dataset.labels),
+                "licence": self.dataset.licence,
+            },
+            "frontend": {"kind": self.frontend.kind, "shape": list(self.frontend.output_shape)},
+            "model": {
+                "name": self.blueprint.name,
+                "parameters": self.blueprint.parameters(),
+            },
+            "versions": _versions(),
+        }
+
+    def float_figures(self, model: Any) -> dict[str, Any]:
+        """Figures of the float model on validation and test."""
+        from tinykit.quantize.loop import logits
+        from tinykit.quantize.metrics import classification
+
+        f, labels = self.features, self.dataset.labels
+        return {
+            "validation": classification(
+                logits(model, f.validation, f.scale), f.validation_y, labels
+            ),
+            "test": classification(logits(model, f.test, f.scale), f.test_y, labels),
+        }
+
+    def network_figures(self, network: Network) -> dict[str, Any]:
+        """Figures of the Network, by the integer interpreter, on validation and test."""
+        from tinykit.quantize.metrics import classification
+
+        f, labels = self.features, self.dataset.labels
+        return {
+            "validation": classification(_scores(network, f.validation), f.validation_y, labels),
+            "test": classification(_scores(network, f.test), f.test_y, labels),
+        }
+
+
+def make_frontend(recipe: Recipe, dataset: Dataset) -> Frontend:
+    """The recipe's front end for a data set, calibrated on its training part.
+
+    Raises:
+        TinykitError: a setting that the front end does not have, or cannot be.
+    """
+    from tinykit.frontends import from_config
+
+    shape: dict[str, Any] = {"rate": dataset.rate, "input_length": int(dataset.x.shape[1])}
+    if recipe.task == "har":
+        shape["channels"] = int(dataset.x.shape[2])
+    frontend = from_config({"kind": recipe.frontend.name, **shape, **recipe.frontend.options})
+    return frontend.calibrate(dataset.part("train").x)
+
+
+def save_float(model: Any, run: Path) -> None:
+    """Write the float model to run/model.keras, whole or not at all."""
+    aside = run / ".model.keras"
+    model.save(aside.with_suffix(".partial.keras"))
+    os.replace(aside.with_suffix(".partial.keras"), run / "model.keras")
+
+
+def load_float(run: Path, expected: Blueprint | None = None) -> Any:
+    """The float model of a run folder.
+
+    Raises:
+        TinykitError: there is none, or it is not of the `expected` architecture.
+    """
+    import keras
+
+    path = run if run.suffix == ".keras" else run / "model.keras"
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise TinykitError(
+            "there is no float model here.",
+            where=path,
+            remedy="Name a run folder that `tinykit train` finished.",
+        ) from error
+    if expected is not None and not _matches(model, expected):
+        raise TinykitError(
+            f"the float model is not a {expected.name} of this recipe's shape.",
+            where=path,
+            remedy="Start from a run with the same model, front end and labels.",
+        )
+    return model
+
+
+def _matches(model: Any, expected: Blueprint) -> bool:
+    from tinykit.models.keras_model import build
+
+    def shapes(one: Any) -> list[tuple[str, tuple[int, ...]]]:
+        return [(v.path, tuple(v.shape)) for v in one.weights]
+
+    return shapes(model) == shapes(build(expected, seed=0))
+
+
+def _scores(network: Network, features: NDArray[np.int8]) -> NDArray[np.int8]:
+    from tinykit.network import interpret
+
+    return interpret(network, features)
+
+
+def _history(history: History) -> dict[str, Any]:
+    return {"epochs": history.epochs, "best_epoch": history.best_epoch}
+
+
+def _float_history(source: Path) -> dict[str, Any]:
+    """The float curves of the run that the model came from, where it kept them."""
+    try:
+        metrics = json.loads((source / "metrics.json").read_text())["float"]
+        return {key: metrics[key] for key in ("epochs", "best_epoch")} | {"from": str(source)}
+    except (OSError, ValueError, KeyError):
+        return {"epochs": [], "best_epoch": -1, "from": str(source)}
+
+
+def _network_summary(network: Network) -> dict[str, Any]:
+    return {"digest": network.digest, "macs": network.macs()}
+
+
+def _keep_samples(run: Path, dataset: Dataset) -> None:
+    from tinykit.runs import save_samples
+
+    save_samples(run, dataset)
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in text)[:80]
+
+
+def _claim(recipe: Recipe, run: Path, resume: bool) -> None:
+    """Write recipe.toml; refuse to resume another recipe's run.
+
+    Raises:
+        TinykitError: the folder holds another recipe, or cannot be written.
+    """
+    path, text = run / "recipe.toml", recipe.to_toml()
+    if resume and path.exists() and path.read_text() != text:
+        raise TinykitError(
+            "the run was made with another recipe.",
+            where=path,
+            remedy="Train without --resume, or into another folder.",
+        )
+    if resume and not path.exists():
+        notice(f"nothing to resume in {run}; training from the start")
+    write_atomic(path, text)
+
+
+def _start_tensorflow(threads: int | None) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    try:
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.experimental.enable_op_determinism()
+    except RuntimeError:
+        notice("TensorFlow has started already; the number of threads stays as it is")
+
+
+def _versions() -> dict[str, str]:
+    import keras
+    import tensorflow as tf
+
+    from tinykit import __version__
+
+    return {
+        "tinykit": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }

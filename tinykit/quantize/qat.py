@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Blueprint trained with the arithmetic of the device: fake-quantised weights, biases, outputs.
+
+Batch normalisation is part of each convolution. With one scale a channel, the kernel is quantised
+as it is and BN goes, channel by channel, into the requantisation: `a * (acc + bias)` with
+a = gamma / sqrt(variance + epsilon); statistics follow the batches until they are frozen. With one
+scale a tensor, BN is folded into the kernel before it is quantised (Jacob et al.,
+arXiv:1712.05877, section 3.2) and statistics are frozen throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tinykit.models.blueprint import (
+    Blueprint,
+    Conv,
+    Depthwise,
+    Drop,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Pool,
+    Weighted,
+)
+from tinykit.models.keras_model import BN_EPSILON, BN_MOMENTUM
+from tinykit.quantize.policy import LayerBits, Policy
+from tinykit.quantize.quantizer import Quantizer, Spec
+from tinykit.quantize.schemes import scheme
+
+# The largest bias, in accumulator steps. A channel that BN nearly switches off would need more;
+# it gets a coarser step instead, below half a step of the output.
+_BIAS_LIMIT = 2.0**28
+_LEAST_STEP = 2.0**-24
+
+
+@dataclass(frozen=True)
+class Schemes:
+    """How to quantise: names of the schemes, and "channel" or "tensor" scales for weights."""
+
+    weights: str = "lsq"
+    activations: str = "lsq"
+    granularity: str = "channel"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The levels an activation lies on: real = scale * level, stored = level + zero_point."""
+
+    scale: Any
+    zero_point: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A layer as the device sees it, all tensors float32.
+
+    Attributes:
+        kernel: what the weight quantizer is applied to, in Keras layout.
+        gain: (channels,) real output per unit of convolution output; 1 where BN is in the kernel.
+        bias: (channels,) real bias of the output.
+        step: (channels,) real output per accumulator step, positive; the scale of the int32 bias.
+    """
+
+    kernel: Any
+    gain: Any
+    bias: Any
+    step: Any
+
+
+class QuantizedLinear(keras.layers.Layer):
+    """A weighted layer of the Blueprint with its BN, ReLU and both quantizers."""
+
+    def __init__(self, layer: Weighted, channels: tuple[int, int], bits: LayerBits, how: Schemes):
+        super().__init__(name=layer.name)
+        self.blueprint = layer
+        self.bits = bits
+        self.live = how.granularity == "channel" and not isinstance(layer, Linear)
+        # TFLite's dense layers take one weight scale.
+        scales = channels[1] if self.live else 1
+        self.weight_quantizer: Quantizer = scheme(how.weights)(
+            Spec("weight", bits.weights, scales), name="weight"
+        )
+        self.output_quantizer: Quantizer = scheme(how.activations)(
+            Spec("relu" if layer.relu else "signed", bits.activations), name="output"
+        )
+        self.kernel = self.add_weight(name="kernel", shape=_kernel_shape(layer, channels))
+        self.normalised = not isinstance(layer, Linear)
+        out = (channels[1],)
+        self.beta = self.add_weight(name="beta", shape=out, initializer="zeros")
+        if self.normalised:
+            self.gamma = self.add_weight(name="gamma", shape=out, initializer="ones")
+            self.mean = self.add_weight(
+                name="mean", shape=out, initializer="zeros", trainable=False
+            )
+            self.variance = self.add_weight(
+                name="variance", shape=out, initializer="ones", trainable=False
+            )
+
+    def load(self, float_model: Any) -> None:
+        """Take kernel, BN or bias from the float model's layer of the same name."""
+        name = self.blueprint.name
+        source = float_model.get_layer(name)
+        kernel = np.asarray(source.kernel)
+        self.kernel.assign(kernel.reshape(self.kernel.shape))
+        if self.normalised:
+            norm = float_model.get_layer(f"{name}_bn")
+            self.gamma.assign(norm.gamma)
+            self.beta.assign(norm.beta)
+            self.mean.assign(norm.moving_mean)
+            self.variance.assign(norm.moving_variance)
+        else:
+            self.beta.assign(source.bias)
+        folded = self._fold_kernel()[0]
+        self.weight_quantizer.initialise(np.asarray(folded, np.float64))
+
+    def folded(self, scale_in: Any) -> Folded:
+        """The layer with frozen statistics, for inputs at `scale_in` reals a level."""
+        kernel, gain, bias = self._fold_kernel()
+        steps = tf.abs(gain) * scale_in * self.weight_quantizer.scale(kernel)
+        least = _LEAST_STEP * self.output_quantizer.scale(bias)
+        step = tf.maximum(tf.maximum(steps, tf.abs(bias) / _BIAS_LIMIT), least)
+        return Folded(kernel, gain, bias, tf.broadcast_to(step, bias.shape))
+
+    def before_output(self, x: Any, grid: Grid, *, live: bool) -> Any:
+        """What the output quantizer rounds: BN and bias applied, ReLU not (levels start at 0)."""
+        if live and self.live:
+            return self._batch_normalised(self._apply(x, self.weight_quantizer(self.kernel)))
+        folded = self.folded(grid.scale)
+        y = self._apply(x, self.weight_quantizer(folded.kernel))
+        bias = _round(folded.bias / tf.stop_gradient(folded.step)) * tf.stop_gradient(folded.step)
+        return y * folded.gain + bias
+
+    def forward(self, x: Any, grid: Grid, *, training: bool, live: bool) -> tuple[Any, Grid]:
+        """Fake-quantised output of `x`, which lies on `grid`, and the output's grid."""
+        y = self.before_output(x, grid, live=live and training)
+        return self.output_quantizer(y, training=training), self.grid()
+
+    def grid(self) -> Grid:
+        """The grid of the output."""
+        spec = self.output_quantizer.spec
+        return Grid(self.output_quantizer.scale(self.beta), spec.zero_point, spec.bits)
+
+    def _fold_kernel(self) -> tuple[Any, Any, Any]:
+        """Kernel, gain and bias."""
+        kernel, beta = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.beta)
+        if not self.normalised:
+            return kernel, tf.ones_like(beta), beta
+        gain = self.gamma / tf.sqrt(self.variance + BN_EPSILON)
+        bias = beta - gain * self.mean
+        return (kernel, gain, bias) if self.live else (kernel * gain, tf.ones_like(gain), bias)
+
+    def _batch_normalised(self, y: Any) -> Any:
+        out, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
+            y, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta), epsilon=BN_EPSILON
+        )
+        self.mean.assign(BN_MOMENTUM * self.mean + (1 - BN_MOMENTUM) * mean)
+        self.variance.assign(BN_MOMENTUM * self.variance + (1 - BN_MOMENTUM) * variance)
+        return out
+
+    def _apply(self, x: Any, kernel: Any) -> Any:
+        layer = self.blueprint
+        if isinstance(layer, Linear):
+            return tf.matmul(x, kernel)
+        if isinstance(layer, Conv):
+            return tf.nn.conv2d(x, kernel, layer.stride, layer.padding.upper())
+        strides = (1, *layer.stride, 1)
+        return tf.nn.depthwise_conv2d(x, kernel[..., None], strides, layer.padding.upper())
+
+
+class QatModel(keras.Model):
+    """The whole network; a call gives logits as reals on their 8-bit grid."""
+
+    def __init__(self, blueprint: Blueprint, policy: Policy, how: Schemes, input_scale: float):
+        super().__init__(name=blueprint.name)
+        self.blueprint = blueprint
+        self.input_scale = float(np.float32(input_scale))
+        # Whether BN follows the batches in training; the last epochs train with it frozen.
+        self.live = True
+        bits = policy.assign([layer.name for layer in blueprint.weighted()])
+        shape, shapes = blueprint.input_shape, blueprint.shapes()
+        parts: list[QuantizedLinear] = []
+        for layer in blueprint.layers:
+            out = shapes[layer.name]
+            if isinstance(layer, Conv | Depthwise | Linear):
+                channels = (shape[-1], out[-1])
+                parts.append(QuantizedLinear(layer, channels, bits[layer.name], how))
+            shape = out
+        self.parts = parts
+
+    def build(self, input_shape: Any) -> None:
+        """All weights exist from the start."""
+
+    def part(self, name: str) -> QuantizedLinear:
+        """The weighted layer `name`."""
+        return next(part for part in self.parts if part.name == name)
+
+    def load(self, float_model: Any) -> None:
+        """Start from the float model's weights."""
+        for part in self.parts:
+            part.load(float_model)
+
+    def calibrate(self, x: NDArray[np.float32]) -> None:
+        """Start the activation scales from training features x (n, *input_shape), in reals."""
+        self._walk(tf.convert_to_tensor(x), training=False, calibrate=True)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Features (batch, *input_shape) in reals to logits (batch, classes)."""
+        return self._walk(x, training=training, calibrate=False)
+
+    def _walk(self, x: Any, *, training: bool, calibrate: bool) -> Any:
+        grid = Grid(tf.constant([self.input_scale], tf.float32), 0, 8)
+        for layer in self.blueprint.layers:
+            if isinstance(layer, Conv | Depthwise | Linear):
+                part = self.part(layer.name)
+                if calibrate:
+                    y = part.before_output(x, grid, live=False)
+                    part.output_quantizer.initialise(np.asarray(y, np.float64))
+                x, grid = part.forward(x, grid, training=training, live=self.live)
+            elif not isinstance(layer, Drop):
+                x = _shape_only(layer, x, grid)
+        return x
+
+
+def _shape_only(layer: Pool | GlobalPool | Flatten, x: Any, grid: Grid) -> Any:
+    if isinstance(layer, Flatten):
+        return tf.reshape(x, [-1, int(np.prod(x.shape[1:]))])
+    if isinstance(layer, GlobalPool):
+        count = x.shape[1] * x.shape[2]
+        return _mean_on_grid(tf.reduce_sum(x, [1, 2]), count, grid)
+    if layer.kind == "max":
+        return tf.nn.max_pool2d(x, layer.size, layer.size, "VALID")
+    count = layer.size[0] * layer.size[1]
+    total = tf.nn.avg_pool2d(x, layer.size, layer.size, "VALID") * float(count)
+    return _mean_on_grid(total, count, grid)
+
+
+def _mean_on_grid(total: Any, count: int, grid: Grid) -> Any:
+    """Mean of stored integers, rounded half away from zero as the device does, back as reals."""
+    mean = _round(total / grid.scale) / float(count) + float(grid.zero_point)
+    away = tf.sign(mean) * tf.floor(tf.abs(mean) + 0.5)
+    stored = mean + tf.stop_gradient(away - mean)
+    return (stored - float(grid.zero_point)) * grid.scale
+
+
+def _round(x: Any) -> Any:
+    """Round with the gradient of the identity."""
+    return x + tf.stop_gradient(tf.round(x) - x)
+
+
+def _kernel_shape(layer: Weighted, channels: tuple[int, int]) -> tuple[int, ...]:
+    if isinstance(layer, Linear):
+        return channels
+    return (
+        (*layer.kernel, channels[0]) if isinstance(layer, Depthwise) else (*layer.kernel, *channels)
+    )
