@@ -37,7 +37,10 @@ class Archive(Protocol):
         """The folder of the packs or words."""
 
     def names(self) -> dict[str, list[str]]:
-        """File names by word (a folder or tar of the archive), `_background_noise_` included."""
+        """File names without suffix by word, `_background_noise_` included.
+
+        Without suffix, so that wav and FLAC files of one name are chosen alike.
+        """
 
     def read(self, word: str, names: Sequence[str]) -> Iterator[Sound16]:
         """The clips `names` of `word`, in that order, int16 (samples,) at 16 kHz."""
@@ -58,11 +61,11 @@ class Packs:
     def read(self, word: str, names: Sequence[str]) -> Iterator[Sound16]:
         path = self.root / f"{word}.tar"
         with tarfile.open(path) as tar:
-            blobs = [(n, _member(tar, n, path)) for n in names]
+            blobs = [(n, _member(tar, f"{n}.flac", path)) for n in names]
         # libsndfile releases the interpreter lock, so threads do help here.
         with ThreadPoolExecutor() as pool:
             yield from pool.map(
-                lambda b: conform(decode_flac(b[1], f"{path}:{b[0]}"), RATE)[0], blobs
+                lambda b: conform(decode_flac(b[1], f"{path}:{b[0]}.flac"), RATE)[0], blobs
             )
 
     def files(self) -> list[Path]:
@@ -76,11 +79,11 @@ class Folders:
     root: Path
 
     def names(self) -> dict[str, list[str]]:
-        return {p.name: sorted(f.name for f in p.glob("*.wav")) for p in self.files()}
+        return {p.name: sorted(f.stem for f in p.glob("*.wav")) for p in self.files()}
 
     def read(self, word: str, names: Sequence[str]) -> Iterator[Sound16]:
         for name in names:
-            path = self.root / word / name
+            path = self.root / word / f"{name}.wav"
             yield conform(decode_wav(path.read_bytes(), path), RATE)[0]
 
     def files(self) -> list[Path]:
@@ -160,7 +163,7 @@ def load(
 def _members(path: Path) -> list[str]:
     try:
         with tarfile.open(path) as tar:
-            return sorted(m.name for m in tar if m.isfile() and m.name.endswith(".flac"))
+            return sorted(m.name[:-5] for m in tar if m.isfile() and m.name.endswith(".flac"))
     except (tarfile.TarError, OSError) as error:
         raise TinykitError(
             f"damaged pack: {error}.", where=path, remedy="Get the file again."
