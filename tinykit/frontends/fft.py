@@ -58,7 +58,7 @@ def _radix2(re: Int32Array, im: Int32Array, shift: Int32Array) -> tuple[Int32Arr
     """The first stage when log2(points) is odd: pairs, no twiddles."""
     out = []
     for part in (re, im):
-        pair = part.reshape(-1, 2, part.shape[1]) << _GUARD
+        pair = part.reshape(len(part) // 2, 2, part.shape[1]) << _GUARD
         result = np.empty_like(pair)
         result[:, 0] = _round_shift(pair[:, 0] + pair[:, 1], shift)
         result[:, 1] = _round_shift(pair[:, 0] - pair[:, 1], shift)
@@ -82,11 +82,11 @@ def _radix4(
     re: Int32Array, im: Int32Array, shift: Int32Array, length: int, sine: Int32Array
 ) -> tuple[Int32Array, Int32Array]:
     """Join four transforms of `length` points; bit reversal put them in the order 0, 2, 1, 3."""
-    frames = re.shape[1]
+    groups, frames = re.shape[0] // (4 * length), re.shape[1]
     step = len(sine) // (4 * length)
     k = np.arange(length) * step
-    zr = re.reshape(-1, 4, length, frames)
-    zi = im.reshape(-1, 4, length, frames)
+    zr = re.reshape(groups, 4, length, frames)
+    zi = im.reshape(groups, 4, length, frames)
     ar, ai = zr[:, 0] << _GUARD, zi[:, 0] << _GUARD
     cr, ci = _twiddle(zr[:, 1], zi[:, 1], sine, 2 * k)
     br, bi = _twiddle(zr[:, 2], zi[:, 2], sine, k)
