@@ -20,9 +20,12 @@ GRACE_SECONDS = 3.0
 class Process:
     """A child with pipes at stdin and stdout; what it writes to stderr lies in a file.
 
-    Attributes:
+    Args:
         name: of the emulator, for messages.
-        folder: a private folder, removed at the end.
+        command: program and arguments.
+        folder: a private folder, removed at the end; a new one if None.
+        env: variables beside those of this process.
+        piped: False sends stdout to stderr's file, for an emulator whose serial line is elsewhere.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Process:
         *,
         folder: Path | None = None,
         env: Mapping[str, str] | None = None,
+        piped: bool = True,
     ) -> None:
         self.name = name
         self.folder = folder or Path(tempfile.mkdtemp(prefix="tinykit-"))
@@ -39,7 +43,7 @@ class Process:
         self.process = subprocess.Popen(
             list(command),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if piped else self._stderr,
             stderr=self._stderr,
             env=None if env is None else {**os.environ, **env},
             # Its own group: the emulator's children end with it, and a Ctrl-C reaches only us.
@@ -106,23 +110,20 @@ class CountingProcess(Process):
 
     _kept: list[Mark] | None = None
 
-    @property
-    def mark_file(self) -> Path:
-        """Where the counts come."""
-        return self.folder / "marks"
-
     def marks(self) -> list[Mark]:
         """All marks so far, in order of count."""
         if self._kept is not None:
             return self._kept
-        if not self.mark_file.exists():
-            return []
         found = []
-        for line in self.mark_file.read_text().splitlines():
+        for line in self._read_marks().splitlines():
             mark, _, count = line.partition(" ")
             if count.isdigit():
                 found.append(Mark(MARK_KINDS[int(mark)], int(count)))
         return sorted(found, key=lambda mark: mark.count)
+
+    def _read_marks(self) -> str:
+        path = self.folder / "marks"
+        return path.read_text() if path.exists() else ""
 
     def _keep_results(self) -> None:
         super()._keep_results()

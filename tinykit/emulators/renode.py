@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renode: counts by hooks at the marks, the serial line through a socket."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from tinykit.boards import Board
+from tinykit.boards.elf import find_symbols
+from tinykit.emulators.process import CountingProcess
+from tinykit.emulators.scripts import render_script
+from tinykit.emulators.session import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Session, tail
+from tinykit.errors import TinykitError
+
+INSTALL = "Install a release from https://github.com/renode/renode/releases, or PlatformIO's tool-renode."
+START_SECONDS = 90.0
+_FAILED = b"There was an error executing command"
+
+# Runs inside Renode, in its Python 2. Each hook keeps names of its own, so each has its own file;
+# the files are merged by count.
+_HOOK = (
+    "f = globals().get('f') or open('{log}', 'w'); "
+    "f.write('{mark} %d\\n' % self.ExecutedInstructions); f.flush()"
+)
+
+
+class _RenodeProcess(CountingProcess):
+    """Renode with its monitor on stdin and stdout, and the serial line on a socket."""
+
+    def __init__(self, command: list[str], folder: Path, port: int) -> None:
+        # Renode clears folders of other instances out of the temporary folder: it gets its own.
+        super().__init__("Renode", command, folder=folder, env={"TMPDIR": str(folder)}, piped=False)
+        try:
+            self._socket = self._connect(port)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, port: int) -> socket.socket:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if _FAILED in (self.folder / "stderr").read_bytes():
+                break
+            try:
+                line = socket.create_connection(("127.0.0.1", port), timeout=1.0)
+            except OSError:
+                time.sleep(0.1)
+                continue
+            line.settimeout(None)
+            return line
+        raise TinykitError(
+            f"Renode did not start the machine: {tail((self.folder / 'stderr').open('rb'))}",
+            where="renode",
+            remedy="`tinykit doctor` says which Renode is found; 1.15 and 1.16 are known to work.",
+        )
+
+    def write(self, data: bytes) -> None:
+        """Send `data` to the serial line."""
+        self._socket.sendall(data)
+
+    def read(self) -> bytes:
+        """Bytes of the serial line."""
+        return self._socket.recv(65536)
+
+    def close(self) -> None:
+        """End Renode and the socket."""
+        super().close()
+        if hasattr(self, "_socket"):
+            self._socket.close()
+
+    def _read_marks(self) -> str:
+        return "".join(path.read_text() for path in self.folder.glob("marks.*"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _session_script(board: Board, symbols: dict[str, int], folder: Path, port: int) -> str:
+    lines = [
+        "logLevel 3",
+        # As fast as this machine can, not as the board's clock would.
+        "emulation SetGlobalAdvanceImmediately true",
+        f"$elf=@{folder}/firmware.elf",
+        f"include @{folder}/{board.id}.resc",
+    ]
+    for number, name in enumerate(MARK_SYMBOLS):
+        if name in symbols:
+            hook = _HOOK.format(log=folder / f"marks.{number}", mark=number)
+            lines.append(f'{board.renode["cpu"]} AddHook {symbols[name]:#x} "{hook}"')
+    lines += [
+        f'emulation CreateServerSocketTerminal {port} "tinykit" false',
+        f"connector Connect {board.renode['uart']} tinykit",
+        "start",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class Renode:
+    """Renode, found on the PATH."""
+
+    name = "renode"
+
+    def available(self, board: Board) -> bool:
+        """Whether it is installed and the board has a platform description."""
+        return bool(board.renode) and shutil.which("renode") is not None
+
+    def start(self, elf: Path, board: Board, *, timeout: float = NO_PROGRESS_SECONDS) -> Session:
+        """Boot `elf`.
+
+        Raises:
+            TinykitError: the board has no .repl, Renode is not installed or does not start, or
+                `elf` is missing.
+        """
+        if not board.renode:
+            raise TinykitError(
+                f"{board.name} has no platform description for Renode.",
+                where="--emulator",
+                remedy="Use --emulator auto.",
+            )
+        program = shutil.which("renode")
+        if program is None:
+            raise TinykitError("Renode is not installed.", where="--emulator", remedy=INSTALL)
+        symbols = find_symbols(elf, MARK_SYMBOLS)
+        folder = Path(tempfile.mkdtemp(prefix="tinykit-"))
+        try:
+            return Session(self._boot(program, elf, board, symbols, folder), board.id, timeout)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    @staticmethod
+    def _boot(
+        program: str, elf: Path, board: Board, symbols: dict[str, int], folder: Path
+    ) -> _RenodeProcess:
+        # All in one folder of ours: Renode's paths may hold no blanks.
+        shutil.copyfile(elf, folder / "firmware.elf")
+        shutil.copyfile(board.directory / f"{board.id}.repl", folder / f"{board.id}.repl")
+        (folder / f"{board.id}.resc").write_text(render_script(board))
+        port = _free_port()
+        script = folder / "session.resc"
+        script.write_text(_session_script(board, symbols, folder, port))
+        command = [program, "--console", "--plain", "--config", str(folder / "config"), str(script)]
+        return _RenodeProcess(command, folder, port)
