@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer-only Network: operators, storage, reference interpreter and .tflite export."""
 
+from tinykit.network.export_tflite import export_tflite, run_tflite, to_tflite
 from tinykit.network.interpreter import interpret, interpret_all
 from tinykit.network.network import Network
 from tinykit.network.ops import (
@@ -14,6 +15,7 @@ from tinykit.network.ops import (
     Reshape,
     Tensor,
 )
+from tinykit.network.requantize import quantize_multiplier, requantize_from_scales
 from tinykit.network.summary import Row, summary
 
 __all__ = [
@@ -28,7 +30,12 @@ __all__ = [
     "Reshape",
     "Row",
     "Tensor",
+    "export_tflite",
     "interpret",
     "interpret_all",
+    "quantize_multiplier",
+    "requantize_from_scales",
+    "run_tflite",
     "summary",
+    "to_tflite",
 ]

@@ -72,15 +72,16 @@ def requantize_from_scales(
         weight_scale: (channels,), or (1,) for one scale per layer.
         channels: outputs of the layer.
         low, high: clamp of the output, inclusive.
-        float32_product: multiply input and weight scale in float32, as TFLite does for
-            FULLY_CONNECTED (but not for convolutions).
+        float32_product: for Dense: multiply input and weight scale in float32 where there is one
+            weight scale, as TFLite does for FULLY_CONNECTED. With a scale per channel a Dense is
+            exported as a 1x1 CONV_2D, which multiplies in float64 like all convolutions.
 
     Raises:
         ValueError: a factor is negative, not finite or too large.
     """
-    kind = np.float32 if float32_product else np.float64
-    first = np.float32(input_scale).astype(kind)
-    weights = np.atleast_1d(np.asarray(weight_scale)).astype(np.float32).astype(kind)
+    weights = np.atleast_1d(np.asarray(weight_scale)).astype(np.float32)
+    kind = np.float32 if float32_product and weights.size == 1 else np.float64
+    first, weights = np.float32(input_scale).astype(kind), weights.astype(kind)
     real = (first * weights).astype(np.float64) / np.float64(np.float32(output_scale))
     multiplier, shift = quantize_multipliers(np.broadcast_to(real, (channels,)))
     return Requantize(multiplier=multiplier, shift=shift, low=low, high=high)

@@ -225,7 +225,13 @@ class Builder:
         real = (acc + bias) * (source.scale * scale)
         result, low, high = self._calibrated(draft, real, bits, relu)
         step = requantize_from_scales(
-            source.scale, scale, result.scale, channels=channels, low=low, high=high
+            source.scale,
+            scale,
+            result.scale,
+            channels=channels,
+            low=low,
+            high=high,
+            float32_product=kind is Dense,
         )
         parts = {**draft.__dict__, "bias": bias, "requantize": step}
         return self._append(kind(**parts), result)
