@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import struct
 import tarfile
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.setenv("TINYKIT_CACHE", str(cache))
     yield cache
     patch.undo()
+    shutil.rmtree(cache, ignore_errors=True)  # decoded sets are large, and pytest keeps folders
 
 
 def wav(samples: np.ndarray, rate: int = RATE, bits: int = 16, tag: int = 1) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from tinykit.data import load_dataset, read_csv
 from tinykit.data.dataset import IMU_CHANNELS
-from tinykit.data.folder import read_motion
+from tinykit.data.motion import read_motion
 from tinykit.data.splits import split_of_subjects
 from tinykit.errors import TinykitError
 

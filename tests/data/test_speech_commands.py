@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinykit.data import load_dataset
 from tinykit.data.noise import silence_clips, stretch
 from tinykit.data.places import search_roots
-from tinykit.data.speech_commands import CORE_WORDS, Packs, choose, find, load
+from tinykit.data.speech_commands import CORE_WORDS, Packs, choose, load
 from tinykit.data.splits import draw_evenly, hash_split, speaker_of
 from tinykit.errors import TinykitError
 
@@ -38,31 +37,27 @@ def test_split_agrees_with_the_official_rule() -> None:
     assert [parts[hash_split(speaker_of(n))] for n in names] == [official_rule(n) for n in names]
 
 
-PLACES = [
-    p / "speech_commands" for p in search_roots() if (p / "speech_commands/yes.tar").is_file()
-]
+# The tiny packs always, and the real ones where they are.
+REAL = [p for p in search_roots() if (p / "speech_commands" / "yes.tar").is_file()]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda p: "packs")
-def test_real_clips_are_in_their_official_part(place: Path) -> None:
+@pytest.fixture(params=["tiny", *REAL], ids=lambda p: "tiny" if p == "tiny" else "real")
+def root(request: pytest.FixtureRequest, speech_packs: Path) -> Path:
+    return speech_packs if request.param == "tiny" else request.param
+
+
+def test_clips_are_in_their_official_part(root: Path) -> None:
     """Every clip of every core word is loaded, into the part that the rule says."""
-    data = load_dataset("speech_commands")
-    counts = data.counts()
+    counts = load(root).counts()
     for label, word in enumerate(CORE_WORDS):
-        with tarfile.open(place / f"{word}.tar") as tar:
+        with tarfile.open(root / "speech_commands" / f"{word}.tar") as tar:
             found = Counter(official_rule(m.name) for m in tar)
         assert counts[:, label].tolist() == [found[p] for p in ("train", "validation", "test")]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda p: "packs")
-def test_real_unknown_clips_are_drawn_evenly(place: Path) -> None:
-    check_even(Packs(place).names(), 1.25)
-
-
-def test_unknown_clips_are_drawn_evenly(speech_packs: Path) -> None:
-    place = find(speech_packs)
-    assert place is not None
-    check_even(Packs(place).names(), 1.0)
+@pytest.mark.parametrize("ratio", [1.0, 1.25])
+def test_unknown_clips_are_drawn_evenly(root: Path, ratio: float) -> None:
+    check_even(Packs(root / "speech_commands").names(), ratio)
 
 
 def check_even(names: dict[str, list[str]], ratio: float) -> None:

@@ -13,6 +13,7 @@ from tinykit.data.catalogue import (
 )
 from tinykit.data.csvfile import read_csv
 from tinykit.data.dataset import Dataset
+from tinykit.data.motion import read_motion
 
 __all__ = [
     "NAMES",
@@ -21,6 +22,7 @@ __all__ = [
     "dataset_infos",
     "load_dataset",
     "read_csv",
+    "read_motion",
     "read_wav",
     "verify_dataset",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -76,6 +77,19 @@ def _write(entry: Path, arrays: Arrays, canonical: str) -> None:
                 np.save(aside / f"{name}.npy", array, allow_pickle=False)
             index = {"arrays": list(arrays), "key": json.loads(canonical)}
             (aside / "index.json").write_text(json.dumps(index))
+        _drop_stale(entry)
     except (OSError, TinykitError):
         # Read-only home, full disk, or another process wrote the same entry just now.
         return
+
+
+def _drop_stale(entry: Path) -> None:
+    """Remove what other versions of the loaders left for the same set: nothing reads it again."""
+    name = entry.name.rsplit("-", 1)[0]
+    for other in entry.parent.glob(f"{name}-*"):
+        try:
+            code = json.loads((other / "index.json").read_text())["key"]["code"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if code != _code():
+            shutil.rmtree(other, ignore_errors=True)

@@ -13,18 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tinykit.data.audio import fit_length, read_wav_with_remarks
-from tinykit.data.csvfile import read_csv
 from tinykit.data.dataset import (
-    ACC_SCALE_G,
     AUDIO_SCALE,
-    GYRO_SCALE_RAD_S,
     IMU_CHANNELS,
     PARTS,
-    STANDARD_GRAVITY,
     Dataset,
-    to_int16,
 )
 from tinykit.data.inertial import Recording, windows_of
+from tinykit.data.motion import channel_scales, read_motion
 from tinykit.data.noise import silence_clips, training_noise
 from tinykit.data.splits import split_of_subjects
 from tinykit.data.windows import check_window
@@ -224,40 +220,6 @@ def _read(path: Path, rate: int, remarks: Counter[str], samples: int | None) -> 
     if samples is not None and len(sound) < samples:
         remarks["filled up with zeros"] += 1
     return sound
-
-
-def channel_scales(channels: Sequence[str]) -> tuple[float, ...]:
-    """Units per LSB of each channel, by its name: `acc...` in g, `gyro...` in rad/s.
-
-    Raises:
-        TinykitError: a name begins otherwise.
-    """
-    scales = []
-    for channel in channels:
-        if channel.startswith("acc"):
-            scales.append(ACC_SCALE_G)
-        elif channel.startswith("gyro"):
-            scales.append(GYRO_SCALE_RAD_S)
-        else:
-            raise TinykitError(
-                f"the unit of channel {channel!r} is not known.",
-                remedy="Begin names with `acc` (acceleration) or `gyro` (angular rate).",
-            )
-    return tuple(scales)
-
-
-def read_motion(path: Path, channels: Sequence[str], acc_unit: str = "g") -> Sound16:
-    """A CSV recording as int16 (n, channels) in the device's steps.
-
-    Raises:
-        TinykitError: as for `read_csv`, or `acc_unit` is neither "g" nor "m/s2".
-    """
-    if acc_unit not in ("g", "m/s2"):
-        raise TinykitError(f"acc_unit={acc_unit!r} is not known.", remedy='Use "g" or "m/s2".')
-    values = read_csv(path, channels)
-    if acc_unit == "m/s2":
-        values[:, [c.startswith("acc") for c in channels]] /= STANDARD_GRAVITY
-    return to_int16(values, channel_scales(channels))
 
 
 def _motion(
