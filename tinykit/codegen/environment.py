@@ -23,7 +23,7 @@ def environment() -> jinja2.Environment:
     )
 
 
-def render_template(name: str, **context: Any) -> str:
+def render_template(name: str, /, **context: Any) -> str:
     """Render the template `name`.
 
     Raises:

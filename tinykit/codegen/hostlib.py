@@ -21,7 +21,7 @@ from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.frontends import Frontend, from_config
 from tinykit.frontends.render import c_sources, render_frontend
-from tinykit.network.network import Network
+from tinykit.network import Network
 from tinykit.network.packing import unpack_activations
 from tinykit.resources import resource_dir
 

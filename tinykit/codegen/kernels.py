@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tinykit.codegen import pack
 from tinykit.errors import TinykitError
-from tinykit.network.network import Network
+from tinykit.network import Network
 from tinykit.network.ops import (
     AvgPool2D,
     Conv2D,

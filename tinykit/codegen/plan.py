@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, tensor_bytes
-from tinykit.network.network import Network
+from tinykit.network import Network
 
 ALIGNMENT = 4
 

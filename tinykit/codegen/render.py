@@ -13,7 +13,7 @@ from tinykit.codegen.environment import render_template
 from tinykit.codegen.kernels import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, one_line, unique_identifiers
 from tinykit.codegen.plan import MemoryPlan
-from tinykit.network.network import Network
+from tinykit.network import Network
 from tinykit.network.ops import Conv2D, DepthwiseConv2D, Tensor
 
 _HEADERS = {

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A complete PlatformIO project: builds where tinykit is not installed, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinykit import __version__
+from tinykit.boards import Board, project_files
+from tinykit.codegen.environment import render_template
+from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
+from tinykit.codegen.names import one_line
+from tinykit.codegen.plan import MemoryPlan, plan_layers
+from tinykit.codegen.render import banner, class_names, render_model
+from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing, uses_dsp
+from tinykit.codegen.sources import source_closure
+from tinykit.codegen.vectors import Vectors, make_vectors, vectors_context
+from tinykit.emulators.scripts import render_emulation
+from tinykit.errors import TinykitError
+from tinykit.files import directory_atomic
+from tinykit.frontends import Frontend, from_config
+from tinykit.frontends.render import c_sources, render_frontend
+from tinykit.network import Network
+
+METADATA = "tinykit.json"
+FORMAT = 1
+# What every firmware has, below firmware/src.
+_BASE_SOURCES = ("crc.c", "marks.c", "packing.c", "record.c", "status.c")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project.
+
+    Attributes:
+        directory: its folder.
+        board: id of the board.
+        metadata: the content of tinykit.json.
+        plan: the memory plan.
+        sizes: the estimate of flash and RAM.
+        vectors: what the firmware tests itself with; may be fewer than were asked for.
+    """
+
+    directory: Path
+    board: str
+    metadata: dict[str, Any]
+    plan: MemoryPlan
+    sizes: Sizes
+    vectors: Vectors
+
+
+def generate(
+    network: Network,
+    board: Board,
+    out: Path,
+    *,
+    vectors: Vectors | None = None,
+    extra: Mapping[str, Any] | None = None,
+    overwrite: bool = True,
+) -> Project:
+    """Write the project of `network` for `board` to the folder `out`.
+
+    Vectors and clips that the board's flash has no room for are left out, last first.
+
+    Args:
+        network: the Network.
+        board: the board.
+        out: the folder; appears whole or not at all.
+        vectors: what the firmware tests itself with; none by default.
+        extra: kept in tinykit.json under "extra"; must fit in JSON.
+        overwrite: replace `out` if it is a generated project.
+
+    Raises:
+        DoesNotFitError: flash or RAM is too small; says by how many bytes.
+        TinykitError: `out` cannot be written or is not a generated project.
+    """
+    _check_target(out, overwrite)
+    layers = choose_kernels(network, planes=uses_dsp(board))
+    plan = plan_layers(network, layers)
+    wanted = vectors if vectors is not None else make_vectors(network)
+    kept, sizes = _fitting_vectors(network, board, layers, plan, wanted)
+    check_sizes(network, board, sizes)
+    metadata = _metadata(network, board, layers, plan, sizes, kept)
+    metadata["embedded"]["left_out"] = {
+        "vectors": len(wanted.features) - len(kept.features),
+        "clips": len(wanted.clips) - len(kept.clips),
+    }
+    if extra is not None:
+        metadata["extra"] = dict(extra)
+    files = _files(network, board, layers, plan, sizes, kept, metadata)
+    with directory_atomic(out) as folder:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return Project(out, board.id, metadata, plan, sizes, kept)
+
+
+def _check_target(out: Path, overwrite: bool) -> None:
+    if not out.exists():
+        return
+    empty = out.is_dir() and not any(out.iterdir())
+    if empty or (overwrite and (out / METADATA).is_file()):
+        return
+    raise TinykitError(
+        "this exists and is not a generated project.",
+        where=out,
+        remedy="Choose another folder (--out), or remove it.",
+    )
+
+
+def _fitting_vectors(
+    network: Network,
+    board: Board,
+    layers: Sequence[Layer],
+    plan: MemoryPlan,
+    vectors: Vectors,
+) -> tuple[Vectors, Sizes]:
+    """As many clips and vectors as the flash holds, clips going first."""
+    kept = vectors
+    while True:
+        sizes = estimate_layers(network, board, layers, plan, kept)
+        if not missing(sizes, board)[0]:
+            return kept, sizes
+        if len(kept.clips):
+            kept = kept.first(len(kept.features), len(kept.clips) - 1)
+        elif len(kept.features) > 1:
+            kept = kept.first(len(kept.features) - 1, 0)
+        else:
+            return kept, sizes
+
+
+def _build_flags(layers: Sequence[Layer]) -> list[str]:
+    wide = any(layer.scaling is not None and layer.scaling.wide for layer in layers)
+    return ["-DTK_WIDE_ACCUMULATORS"] if wide else []
+
+
+def _files(
+    network: Network,
+    board: Board,
+    layers: Sequence[Layer],
+    plan: MemoryPlan,
+    sizes: Sizes,
+    vectors: Vectors,
+    metadata: dict[str, Any],
+) -> dict[str, bytes]:
+    """All files of the project by relative path."""
+    frontend = None if network.frontend is None else from_config(network.frontend)
+    own = _own_sources(network, board, layers, plan, vectors, frontend)
+    names = {*_BASE_SOURCES, *(name for layer in layers for name in layer.sources)}
+    if frontend is not None:
+        names |= {f"frontends/{name}" for name in c_sources(frontend)}
+    page = _pages(network, board, layers, plan, sizes, frontend)
+    files = {f"src/{name}": text.encode() for name, text in own.items()}
+    files |= {name: text.encode() for name, text in page.items()}
+    files |= project_files(board)
+    emulation = render_emulation(board, {**metadata, "network": network.digest})
+    files |= {f"emulation/{name}": text.encode() for name, text in emulation.items()}
+    # The port's C may include headers of the firmware that nothing else does.
+    port = [text.decode() for name, text in files.items() if name.startswith("src/port/")]
+    files = source_closure(names, [*own.values(), *port]) | files
+    files[METADATA] = (json.dumps(metadata, indent=2, sort_keys=True) + "\n").encode()
+    return dict(sorted(files.items()))
+
+
+def _own_sources(
+    network: Network,
+    board: Board,
+    layers: Sequence[Layer],
+    plan: MemoryPlan,
+    vectors: Vectors,
+    frontend: Frontend | None,
+) -> dict[str, str]:
+    """The C that belongs to this network alone."""
+    files = render_model(network, layers, plan, dsp=uses_dsp(board))
+    context = {
+        "banner": banner(network),
+        "board": board.id,
+        "frontend": frontend is not None,
+        "model": {"input": {"bits": network.tensor(network.input).bits}},
+        **vectors_context(vectors),
+    }
+    for name in ("main.c", "vectors.h", "vectors.c"):
+        files[name] = render_template(f"{name}.j2", **context)
+    if frontend is not None:
+        files |= render_frontend(frontend)
+    return files
+
+
+def _pages(
+    network: Network,
+    board: Board,
+    layers: Sequence[Layer],
+    plan: MemoryPlan,
+    sizes: Sizes,
+    frontend: Frontend | None,
+) -> dict[str, str]:
+    context = {
+        "banner": banner(network),
+        "name": one_line(network.name),
+        "board": board,
+        "build_flags": _build_flags(layers),
+        "layers": len(layers),
+        "macs": sum(layer.macs for layer in layers),
+        "frontend": "" if frontend is None else frontend.kind,
+        "sizes": {
+            "flash": sizes.flash,
+            "ram": sizes.ram,
+            "vectors": sizes.flash_parts["vectors"],
+        },
+        "arena": plan.size,
+        "picture": plan.picture(),
+    }
+    names = ("platformio.ini", "README.md")
+    return {name: render_template(f"{name}.j2", **context) for name in names}
+
+
+def _layer_metadata(network: Network, layer: Layer, plan: MemoryPlan) -> dict[str, Any]:
+    x, y = network.tensor(layer.op.inputs[0]), network.tensor(layer.op.output)
+    return {
+        "index": layer.index,
+        "name": layer.op.name,
+        "op": type(layer.op).__name__,
+        "kernel": layer.function,
+        "input": {"tensor": x.name, "shape": list(x.shape), "bits": x.bits},
+        "output": {"tensor": y.name, "shape": list(y.shape), "bits": y.bits},
+        "weight_bits": layer.weight_bits,
+        "macs": layer.macs,
+        "weight_bytes": layer.weight_bytes,
+        "table_bytes": layer.table_bytes,
+        "scratch_bytes": layer.scratch_bytes,
+        "output_bytes": tensor_bytes(y),
+        "arena_offset": plan.offset(y.name),
+    }
+
+
+def _metadata(
+    network: Network,
+    board: Board,
+    layers: Sequence[Layer],
+    plan: MemoryPlan,
+    sizes: Sizes,
+    vectors: Vectors,
+) -> dict[str, Any]:
+    """The content of tinykit.json."""
+    return {
+        "format": FORMAT,
+        "tinykit": __version__,
+        "network": {
+            "name": network.name,
+            "digest": network.digest,
+            "macs": sum(layer.macs for layer in layers),
+            "classes": class_names(network),
+        },
+        "board": board.id,
+        "dsp": uses_dsp(board),
+        "frontend": None if network.frontend is None else dict(network.frontend),
+        "arena": {
+            "bytes": plan.size,
+            "lower_bound": plan.lower_bound,
+            "buffers": [
+                {
+                    "name": b.name,
+                    "size": b.size,
+                    "offset": plan.offsets[b.name],
+                    "first": b.first,
+                    "last": b.last,
+                }
+                for b in plan.buffers
+            ],
+        },
+        "estimate": sizes.as_dict(),
+        "symbols": {
+            "begin": "tk_mark_begin",
+            "layer": "tk_mark_layer",
+            "frontend_begin": "tk_mark_frontend_begin",
+            "frontend_end": "tk_mark_frontend_end",
+        },
+        "layers": [_layer_metadata(network, layer, plan) for layer in layers],
+        "embedded": _embedded(vectors),
+    }
+
+
+def _embedded(vectors: Vectors) -> dict[str, Any]:
+    """What the firmware carries and must answer."""
+    return {
+        "vectors": [{"scores": scores} for scores in vectors.scores.tolist()],
+        "layer_crcs": [f"{crc:08x}" for crc in vectors.layer_crcs],
+        "clips": [
+            {
+                "name": vectors.clip_names[i] if i < len(vectors.clip_names) else f"clip {i}",
+                "features_crc": f"{crc:08x}",
+                "scores": vectors.clip_scores[i].tolist(),
+            }
+            for i, crc in enumerate(vectors.clip_feature_crcs)
+        ],
+    }

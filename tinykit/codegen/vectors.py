@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a firmware tests itself with: inputs, and the reference interpreter's answers."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinykit.codegen.kernels import is_alias
+from tinykit.codegen.render import table_rows
+from tinykit.errors import TinykitError
+from tinykit.frontends import from_config
+from tinykit.network import Network, interpret, interpret_all
+from tinykit.network.packing import fingerprint
+
+Int8Array = NDArray[np.int8]
+Int16Array = NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Inputs and expected outputs.
+
+    Attributes:
+        features: int8 (k, *input shape).
+        scores: int8 (k, classes), what `features` must give.
+        layer_crcs: CRC-32 of each executed layer's packed output for vector 0; empty if k is 0.
+        clips: int16 (n, samples) or (n, samples, channels); n may be 0.
+        clip_feature_crcs: CRC-32 of the features of each clip.
+        clip_scores: int8 (n, classes).
+        clip_names: where each clip comes from, for people; empty or n of them.
+    """
+
+    features: Int8Array
+    scores: Int8Array
+    layer_crcs: tuple[int, ...]
+    clips: Int16Array
+    clip_feature_crcs: tuple[int, ...]
+    clip_scores: Int8Array
+    clip_names: tuple[str, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of flash that the vectors take."""
+        crcs = 4 * len(self.clip_feature_crcs)
+        arrays = (self.features, self.scores, self.clips, self.clip_scores)
+        return crcs + sum(-(-a.nbytes // 4) * 4 for a in arrays)
+
+    def first(self, vectors: int, clips: int) -> Vectors:
+        """Only so many of each."""
+        return replace(
+            self,
+            features=self.features[:vectors],
+            scores=self.scores[:vectors],
+            layer_crcs=self.layer_crcs if vectors else (),
+            clips=self.clips[:clips],
+            clip_feature_crcs=self.clip_feature_crcs[:clips],
+            clip_scores=self.clip_scores[:clips],
+            clip_names=self.clip_names[:clips],
+        )
+
+
+def make_vectors(
+    network: Network,
+    features: Int8Array | None = None,
+    clips: Int16Array | None = None,
+    *,
+    clip_names: tuple[str, ...] = (),
+) -> Vectors:
+    """Run the interpreter on `features` and `clips`.
+
+    Args:
+        features: int8 (k, *input shape); none by default.
+        clips: int16 (n, samples[, channels]), for networks with a front end; none by default.
+        clip_names: where the clips come from.
+
+    Raises:
+        TinykitError: the arrays do not fit the Network, or it has no front end for `clips`.
+    """
+    source = network.tensor(network.input)
+    if features is None:
+        features = np.zeros((0, *source.shape), np.int8)
+    if clips is None or len(clips) == 0:
+        clips = np.zeros((0, 0), np.int16)
+    heard = _listen(network, clips) if len(clips) else np.zeros((0, *source.shape), np.int8)
+    return Vectors(
+        features=features,
+        scores=interpret(network, features),
+        layer_crcs=_layer_crcs(network, features),
+        clips=clips,
+        clip_feature_crcs=tuple(zlib.crc32(one.tobytes()) for one in heard),
+        clip_scores=interpret(network, heard),
+        clip_names=clip_names,
+    )
+
+
+def _listen(network: Network, clips: Int16Array) -> Int8Array:
+    if network.frontend is None:
+        raise TinykitError(
+            "the network has no front end, so it cannot take recordings.",
+            where=f"network {network.name}",
+            remedy="Give features, or train it with a recipe that names a front end.",
+        )
+    return from_config(network.frontend).integer(clips)
+
+
+def _layer_crcs(network: Network, features: Int8Array) -> tuple[int, ...]:
+    if len(features) == 0:
+        return ()
+    values = interpret_all(network, features[:1])
+    crcs = []
+    for op in network.ops:
+        result = network.tensor(op.output)
+        if not is_alias(op, network.tensor(op.inputs[0]), result):
+            crcs.append(fingerprint(values[op.output][0], result.bits))
+    return tuple(crcs)
+
+
+def vectors_context(vectors: Vectors) -> dict[str, object]:
+    """What the templates vectors.h, vectors.c and main.c need."""
+    tables: list[dict[str, object]] = []
+
+    def add(name: str, c_type: str, size: str, items: list[str], comment: str) -> None:
+        tables.append(
+            {
+                "name": name,
+                "type": c_type,
+                "size": size,
+                "rows": table_rows(items),
+                "comment": comment,
+            }
+        )
+
+    def integers(array: NDArray[np.generic]) -> list[str]:
+        return [str(v) for v in array.reshape(-1).tolist()]
+
+    if len(vectors.features):
+        add(
+            "tk_vector_features",
+            "int8_t",
+            "TK_VECTORS * TK_MODEL_INPUTS",
+            integers(vectors.features),
+            "Inputs of the model.",
+        )
+        add(
+            "tk_vector_scores",
+            "int8_t",
+            "TK_VECTORS * TK_MODEL_CLASSES",
+            integers(vectors.scores),
+            "What they must give.",
+        )
+    if len(vectors.clips):
+        add(
+            "tk_clip_samples",
+            "int16_t",
+            "TK_CLIPS * TK_CLIP_VALUES",
+            integers(vectors.clips),
+            "Recordings.",
+        )
+        add(
+            "tk_clip_features_crc",
+            "uint32_t",
+            "TK_CLIPS",
+            [f"0x{crc:08x}" for crc in vectors.clip_feature_crcs],
+            "CRC-32 of the features of each.",
+        )
+        add(
+            "tk_clip_scores",
+            "int8_t",
+            "TK_CLIPS * TK_MODEL_CLASSES",
+            integers(vectors.clip_scores),
+            "What they must give.",
+        )
+    values = int(np.prod(vectors.clips.shape[1:])) if len(vectors.clips) else 0
+    return {
+        "vectors": {"count": len(vectors.features)},
+        "clips": {"count": len(vectors.clips), "values": values},
+        "tables": tables,
+    }
