@@ -105,6 +105,15 @@ def test_held_out_subjects_are_the_ones_listed(
         assert tuple(people) == total, name
 
 
+def test_other_subjects_may_validate_but_not_test_ones(hapt_packed: Path) -> None:
+    load = import_module("tinykit.data.hapt").load
+    data = load(hapt_packed, validation_subjects=[1, 3])
+    assert set(data.part("validation").subject.tolist()) == {"1", "3"}
+    assert data.crossing() == ()
+    with pytest.raises(TinykitError, match="subject 2 tests and cannot validate"):
+        load(hapt_packed, validation_subjects=[1, 2])
+
+
 def test_windows_hold_one_activity(hapt_packed: Path) -> None:
     data = tiny("hapt", hapt_packed)
     # 350 samples from 50 on: starts 64, 128, 192, 256 are inside; 0 misses 50 of 128.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def load(
     window: int = 128,
     step: int = 64,
     purity: float = 0.9,
+    validation_subjects: Sequence[int] = VALIDATION_SUBJECTS,
     licence: str = "",
     citation: str = "",
 ) -> Dataset:
@@ -54,6 +56,7 @@ def load(
         window: samples a window, at 50 Hz.
         step: samples from one window to the next.
         purity: share of the window that must be of one activity.
+        validation_subjects: who validates instead of training; the test subjects stay.
         licence: from the manifest.
         citation: from the manifest.
 
@@ -79,7 +82,7 @@ def load(
         labels=LABELS,
         x=arrays["x"],
         y=arrays["y"],
-        split=subject_split(arrays["subject"], validation=VALIDATION_SUBJECTS, test=TEST_SUBJECTS),
+        split=subject_split(arrays["subject"], validation=validation_subjects, test=TEST_SUBJECTS),
         subject=arrays["subject"],
         channels=IMU_CHANNELS,
         scale=IMU_SCALE,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,13 @@ def find(root: Path) -> Path | None:
 
 
 def load(
-    root: Path, *, window: int = 128, step: int = 64, licence: str = "", citation: str = ""
+    root: Path,
+    *,
+    window: int = 128,
+    step: int = 64,
+    validation_subjects: Sequence[int] = VALIDATION_SUBJECTS,
+    licence: str = "",
+    citation: str = "",
 ) -> Dataset:
     """Load windows of the six activities; every trial is of one activity throughout.
 
@@ -50,6 +57,7 @@ def load(
         root: folder that holds the set.
         window: samples a window, at 50 Hz.
         step: samples from one window to the next.
+        validation_subjects: who validates instead of training; the test subjects stay.
         licence: from the manifest.
         citation: from the manifest.
 
@@ -75,7 +83,7 @@ def load(
         labels=LABELS,
         x=arrays["x"],
         y=arrays["y"],
-        split=subject_split(arrays["subject"], validation=VALIDATION_SUBJECTS, test=TEST_SUBJECTS),
+        split=subject_split(arrays["subject"], validation=validation_subjects, test=TEST_SUBJECTS),
         subject=arrays["subject"],
         channels=IMU_CHANNELS,
         scale=IMU_SCALE,

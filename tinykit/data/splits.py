@@ -39,10 +39,20 @@ def hash_split(key: str, validation: float = 10.0, test: float = 10.0) -> int:
 def subject_split(
     subjects: npt.NDArray[np.str_], *, validation: Iterable[object], test: Iterable[object]
 ) -> npt.NDArray[np.uint8]:
-    """The part of each clip from fixed lists of held-out subjects: uint8 (N,)."""
+    """The part of each clip from lists of held-out subjects: uint8 (N,).
+
+    Raises:
+        TinykitError: a subject is in both lists.
+    """
+    validating, testing = {str(s) for s in validation}, {str(s) for s in test}
+    if both := sorted(validating & testing):
+        raise TinykitError(
+            f"subject {both[0]} tests and cannot validate.",
+            remedy="Choose validation subjects among those that train.",
+        )
     split = np.full(subjects.shape, TRAIN, np.uint8)
-    split[np.isin(subjects, [str(s) for s in validation])] = VALIDATION
-    split[np.isin(subjects, [str(s) for s in test])] = TEST
+    split[np.isin(subjects, sorted(validating))] = VALIDATION
+    split[np.isin(subjects, sorted(testing))] = TEST
     return split
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,7 +62,13 @@ def find(root: Path) -> Path | None:
 
 
 def load(
-    root: Path, *, window: int = 200, step: int = 100, licence: str = "", citation: str = ""
+    root: Path,
+    *,
+    window: int = 200,
+    step: int = 100,
+    validation_subjects: Sequence[int] = VALIDATION_SUBJECTS,
+    licence: str = "",
+    citation: str = "",
 ) -> Dataset:
     """Load windows (ten seconds unless told) that neither a gap nor a change of activity cuts.
 
@@ -69,6 +76,7 @@ def load(
         root: folder that holds the set.
         window: samples a window, at 20 Hz.
         step: samples from one window to the next.
+        validation_subjects: who validates instead of training; the test subjects stay.
         licence: from the manifest.
         citation: from the manifest.
 
@@ -94,7 +102,7 @@ def load(
         labels=LABELS,
         x=arrays["x"],
         y=arrays["y"],
-        split=subject_split(arrays["subject"], validation=VALIDATION_SUBJECTS, test=TEST_SUBJECTS),
+        split=subject_split(arrays["subject"], validation=validation_subjects, test=TEST_SUBJECTS),
         subject=arrays["subject"],
         channels=("acc_x", "acc_y", "acc_z"),
         scale=(ACC_SCALE_G,) * 3,
