@@ -235,9 +235,10 @@ def _parse(data: bytes) -> Network:
         if hashlib.sha256(members[name]).hexdigest() != expected:
             raise _fail(f"is damaged: {name} does not match its SHA-256.")
         arrays[name] = _array(name, members[name])
-    if sorted(arrays) != sorted(set(members) - {_MANIFEST}):
-        raise _fail("holds files that its description does not list.")
     network = _network(_mapping(manifest["network"]), arrays)
+    # What saving would write and nothing else: no stray member, no array under another's name.
+    if not set(_describe(network)[1]) == set(arrays) == set(members) - {_MANIFEST}:
+        raise _fail("holds arrays that no layer has.")
     if network.digest != manifest["digest"]:
         raise _fail("is damaged: its content does not match its digest.")
     return network

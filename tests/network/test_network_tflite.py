@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tflite-runtime's reference kernels, an independent implementation, give the same integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tflite
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinykit.errors import TinykitError
+from tinykit.network import (
+    AvgPool2D,
+    MaxPool2D,
+    Network,
+    export_tflite,
+    interpret,
+    run_tflite,
+    to_tflite,
+)
+from tinykit.network.ops import Requantize, Weighted
+from tinykit.network.requantize import requantize_from_scales
+from tinykit.network.sample import Builder, ds_cnn, har_cnn, random_input, random_network
+
+Pair = tuple[int, int]
+Padding = Any
+
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+SIDES = st.tuples(st.integers(5, 11), st.integers(5, 9), st.integers(1, 5))
+PADDINGS = st.one_of(st.sampled_from(["same", "valid"]), st.tuples(*[st.integers(0, 1)] * 4))
+LAYER = {
+    "relu": st.booleans(),
+    "per_channel": st.booleans(),
+    "weight_bits": st.sampled_from([8, 4]),
+}
+
+
+def agree(network: Network, seed: int, count: int = 6) -> None:
+    x = random_input(np.random.default_rng(seed), network.tensor(network.input), count)
+    assert np.array_equal(run_tflite(to_tflite(network), x), interpret(network, x))
+
+
+def codes(content: bytes) -> list[str]:
+    """Names of the operators in a .tflite file, in order."""
+    model = tflite.Model.GetRootAs(content)
+    graph = model.Subgraphs(0)
+    names = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
+    return [
+        names[model.OperatorCodes(graph.Operators(i).OpcodeIndex()).BuiltinCode()]
+        for i in range(graph.OperatorsLength())
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 1 << 32),
+    SIDES,
+    st.integers(1, 9),
+    PAIRS,
+    PAIRS,
+    PAIRS,
+    PADDINGS,
+    st.fixed_dictionaries(LAYER),
+)
+def test_convolutions(
+    seed: int,
+    shape: tuple[int, ...],
+    filters: int,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Pair,
+    padding: Padding,
+    layer: dict[str, Any],
+) -> None:
+    padding, dilation = _possible(kernel, stride, padding, dilation)
+    builder = Builder(np.random.default_rng(seed), shape)
+    builder.conv(filters, kernel, stride=stride, padding=padding, dilation=dilation, **layer)
+    agree(builder.build(), seed)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 1 << 32),
+    SIDES,
+    st.integers(1, 3),
+    PAIRS,
+    PAIRS,
+    PAIRS,
+    PADDINGS,
+    st.fixed_dictionaries(LAYER),
+)
+def test_depthwise(
+    seed: int,
+    shape: tuple[int, ...],
+    multiplier: int,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Pair,
+    padding: Padding,
+    layer: dict[str, Any],
+) -> None:
+    padding, dilation = _possible(kernel, stride, padding, dilation)
+    builder = Builder(np.random.default_rng(seed), shape)
+    builder.depthwise(
+        kernel, multiplier=multiplier, stride=stride, padding=padding, dilation=dilation, **layer
+    )
+    agree(builder.build(), seed)
+
+
+def _possible(kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Padding, Pair]:
+    """Padding below the kernel's size; TFLite strides or dilates, not both."""
+    if not isinstance(padding, str):
+        padding = tuple(min(pad, kernel[i // 2] - 1) for i, pad in enumerate(padding))
+    return padding, dilation if stride == (1, 1) else (1, 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 1 << 32),
+    SIDES,
+    PAIRS,
+    PAIRS,
+    st.sampled_from([AvgPool2D, MaxPool2D]),
+    st.sampled_from(["same", "valid"]),
+)
+def test_pools(
+    seed: int,
+    shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    kind: type[AvgPool2D] | type[MaxPool2D],
+    padding: str,
+) -> None:
+    builder = Builder(np.random.default_rng(seed), shape)
+    agree(builder.pool(kind, kernel, stride=stride, padding=padding).build(), seed)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 1 << 32),
+    st.integers(1, 60),
+    st.integers(1, 12),
+    st.fixed_dictionaries(LAYER),
+)
+def test_dense(seed: int, features: int, units: int, layer: dict[str, Any]) -> None:
+    network = Builder(np.random.default_rng(seed), (features,)).dense(units, **layer).build()
+    whole = not layer["per_channel"] or units == 1
+    expected = ["FULLY_CONNECTED"] if whole else ["RESHAPE", "CONV_2D", "RESHAPE"]
+    assert codes(to_tflite(network)) == expected
+    agree(network, seed, 20)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_networks(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    agree(random_network(rng, activation_bits=(8,), depth=5), seed)
+
+
+@pytest.mark.parametrize("policy", ["w8a8", "w4a8", "w2a8"])
+@pytest.mark.parametrize("make", [lambda policy: ds_cnn(64, policy), har_cnn], ids=["kws", "har"])
+def test_whole_models(make: Callable[[str], Network], policy: str) -> None:
+    agree(make(policy), 0, 50)
+
+
+def test_the_file_is_reproducible_and_holds_the_names(tmp_path: Path) -> None:
+    network = ds_cnn(8)
+    export_tflite(network, tmp_path / "model.tflite")
+    content = (tmp_path / "model.tflite").read_bytes()
+    assert content == to_tflite(network)
+    graph = tflite.Model.GetRootAs(content).Subgraphs(0)
+    names = {graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())}
+    assert {tensor.name for tensor in network.tensors} <= names
+    assert graph.Name().decode() == network.name
+
+
+def _one_layer(**changes: int) -> Network:
+    """A 1x1 convolution whose output tensor and clamp are set."""
+    network = Builder(np.random.default_rng(0), (3, 3, 2)).conv(2, (1, 1)).build()
+    op = network.ops[0]
+    assert isinstance(op, Weighted)
+    low, high = changes.pop("low", -128), changes.pop("high", 127)
+    tensors = tuple(
+        t if t.name == "input" else replace(t, scale=0.05, zero_point=changes["zero_point"])
+        for t in network.tensors
+    )
+    step = requantize_from_scales(
+        network.tensor("input").scale, op.weight_scale, 0.05, channels=2, low=low, high=high
+    )
+    ops = (replace(op, requantize=step), *network.ops[1:])
+    return replace(network, tensors=tensors, ops=ops)
+
+
+@pytest.mark.parametrize(
+    ("zero_point", "low", "high"),
+    [(-20, -128, 127), (-20, -20, 127), (-20, -20, 100), (20, 20, 127), (-128, -128, -8)],
+    ids=["none", "relu", "relu6", "relu with room", "relu6 at the bottom"],
+)
+def test_clamps_become_activations(zero_point: int, low: int, high: int) -> None:
+    agree(_one_layer(zero_point=zero_point, low=low, high=high), 0, 40)
+
+
+def test_another_clamp_is_refused() -> None:
+    with pytest.raises(TinykitError, match=r"conv0: clamps to -20\.\.99"):
+        to_tflite(_one_layer(zero_point=-20, low=-20, high=99))
+
+
+def test_other_multipliers_are_refused() -> None:
+    for builder in (
+        Builder(np.random.default_rng(0), (3, 3, 2)).conv(2, (1, 1)),
+        Builder(np.random.default_rng(0), (9,)).dense(3),
+    ):
+        network = builder.build()
+        op = network.ops[0]
+        assert isinstance(op, Weighted)
+        step = op.requantize
+        nudged = Requantize(step.multiplier ^ 1, step.shift, step.low, step.high)
+        ops = (replace(op, requantize=nudged), *network.ops[1:])
+        with pytest.raises(TinykitError, match="would not derive"):
+            to_tflite(replace(network, ops=ops))
+
+
+def test_narrow_activations_are_refused() -> None:
+    with pytest.raises(TinykitError, match="4-bit activations"):
+        to_tflite(ds_cnn(8, "w4a4"))
+
+
+def test_lopsided_pools_are_refused() -> None:
+    builder = Builder(np.random.default_rng(0), (6, 6, 2))
+    network = builder.pool(MaxPool2D, (3, 3), padding=(2, 0, 0, 0)).build()
+    with pytest.raises(TinykitError, match="neither SAME nor VALID"):
+        to_tflite(network)
