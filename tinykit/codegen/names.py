@@ -14,8 +14,12 @@ _C_KEYWORDS = frozenset(
 )
 
 
+# Keeps generated lines within 100 columns.
+LONGEST = 40
+
+
 def c_identifier(name: str) -> str:
-    """`name` as a lower-case C identifier, for example "block/conv 1" as "block_conv_1".
+    """`name` as a lower-case C identifier of at most LONGEST characters, or a few more.
 
     >>> c_identifier("Block/conv 1")
     'block_conv_1'
@@ -35,6 +39,7 @@ def c_identifier(name: str) -> str:
         )
     if text[0].isdigit():
         text = f"n{text}"
+    text = text[:LONGEST].rstrip("_")
     if text in _C_KEYWORDS or text.startswith("tk_"):
         text = f"{text}_"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", text):

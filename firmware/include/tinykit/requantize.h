@@ -55,7 +55,7 @@ static inline int32_t tk_requantize_one(const tk_requantize *q, int32_t acc, int
                                         int32_t shift)
 {
     int32_t value;
-    if (shift > 0) {
+    if (__builtin_expect(shift > 0, 1)) {
         value = tk_shift_right(tk_multiply_high(acc, multiplier), shift);
     } else {
         value = tk_multiply_high((int32_t)((uint32_t)acc << -shift), multiplier);

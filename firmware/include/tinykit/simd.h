@@ -96,7 +96,8 @@ static inline int32_t tk_smmulr(int32_t a, int32_t b)
 
 static inline int32_t tk_smlad(uint32_t a, uint32_t b, int32_t acc)
 {
-    return acc + (int32_t)(int16_t)a * (int16_t)b + (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
+    return acc + (int32_t)(int16_t)a * (int16_t)b +
+           (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
 }
 
 static inline uint32_t tk_sxtb16(uint32_t a)

@@ -26,8 +26,7 @@ static int16_t *fill(int16_t *column, uint32_t count, int16_t value)
 }
 
 // Taps `first` to `last` - 1 of one kernel row, all inside the input.
-static int16_t *gather_inside(const gather *g, const uint8_t *pixel, uint32_t taps,
-                              int16_t *column)
+static int16_t *gather_inside(const gather *g, const uint8_t *pixel, uint32_t taps, int16_t *column)
 {
     const tk_conv2d_params *p = g->p;
     if (g->contiguous) {
@@ -90,8 +89,8 @@ static gather gather_start(const tk_conv2d_params *p, const void *in)
     };
 }
 
-static tk_status convolve(const tk_conv2d_params *p, const void *in, uint8_t *out,
-                          int16_t *columns, tk_matmul_run *matmul)
+static tk_status convolve(const tk_conv2d_params *p, const void *in, uint8_t *out, int16_t *columns,
+                          tk_matmul_run *matmul)
 {
     const gather g = gather_start(p, in);
     const uint32_t length = p->matmul.length;

@@ -135,6 +135,7 @@ TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int
         acc[2] = tk_smlad(tk_sxtb16(x23), tk_sxtb16(w23), acc[2]);
         acc[3] = tk_smlad(tk_sxtb16_ror8(x23), tk_sxtb16_ror8(w23), acc[3]);
     }
+#pragma GCC unroll 4
     for (unsigned i = 0; i < 4; ++i) {
         acc[i] >>= 8 - WEIGHT_BITS;
     }
@@ -142,12 +143,13 @@ TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int
 
 #else
 
-#define GROUP_WORDS(taps) (((taps)*4u * WEIGHT_BITS + 31u) / 32u)
+#define GROUP_WORDS(taps) (((taps) * 4u * WEIGHT_BITS + 31u) / 32u)
 
 // The four weights of one tap.
 TK_INLINE void weights_of_tap(const uint8_t *weight, uint32_t tap, int32_t w[4])
 {
 #if WEIGHT_BITS == 8
+#pragma GCC unroll 4
     for (unsigned i = 0; i < 4; ++i) {
         w[i] = (int8_t)weight[4 * tap + i];
     }
@@ -157,6 +159,7 @@ TK_INLINE void weights_of_tap(const uint8_t *weight, uint32_t tap, int32_t w[4])
 #else
     const uint32_t word = weight[tap];
 #endif
+#pragma GCC unroll 4
     for (unsigned i = 0; i < 4; ++i) {
         w[i] = (int32_t)(word << (32u - WEIGHT_BITS * (i + 1u))) >> (32u - WEIGHT_BITS);
     }
@@ -182,20 +185,33 @@ TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int
 
 #endif
 
-// One output pixel from a window that has been moved to it.
-TK_INLINE void convolve_pixel(const window *w, uint8_t *out)
+// Requantises and stores channel `c`.
+TK_INLINE void finish(const tk_requantize *q, uint32_t c, unsigned bits, int32_t acc, uint8_t *out)
 {
-    const tk_requantize *q = &w->p->requantize;
+    tk_put(out, c, bits, tk_requantize_one(q, acc + q->bias[c], q->multiplier[c], q->shift[c]));
+}
+
+// One output pixel from a window that has been moved to it.
+TK_INLINE void convolve_pixel(const window *w, unsigned bits, uint8_t *out)
+{
+    // A copy, which stores to `out` cannot change, stays in registers.
+    const tk_requantize q = w->p->requantize;
     const uint32_t channels = w->p->channels;
     const uint32_t *weight = w->p->weight;
-    for (uint32_t c = 0; c < channels; c += 4, weight += GROUP_WORDS(w->taps)) {
+    uint32_t c = 0;
+    for (; c + 4 <= channels; c += 4, weight += GROUP_WORDS(w->taps)) {
         int32_t acc[4];
         sum_taps(w, weight, c, acc);
-        const uint32_t count = channels - c < 4 ? channels - c : 4;
-        for (uint32_t i = 0; i < count; ++i) {
-            const int32_t value = tk_requantize_one(q, acc[i] + q->bias[c + i],
-                                                    q->multiplier[c + i], q->shift[c + i]);
-            tk_put(out, c + i, q->bits, value);
+#pragma GCC unroll 4
+        for (uint32_t i = 0; i < 4; ++i) {
+            finish(&q, c + i, bits, acc[i], out);
+        }
+    }
+    if (c < channels) {
+        int32_t acc[4];
+        sum_taps(w, weight, c, acc);
+        for (uint32_t i = 0; c + i < channels; ++i) {
+            finish(&q, c + i, bits, acc[i], out);
         }
     }
 }
@@ -210,7 +226,11 @@ TK_INLINE tk_status convolve(const tk_depthwise_params *p, const void *in, uint8
         int32_t x = -p->pad_left;
         for (uint32_t col = 0; col < p->out_width; ++col, x += p->stride_width) {
             window_move(&w, y, x);
-            convolve_pixel(&w, out);
+            if (p->requantize.bits == 8) {
+                convolve_pixel(&w, 8, out);
+            } else {
+                convolve_pixel(&w, p->requantize.bits, out);
+            }
             out += out_bytes;
         }
     }

@@ -12,8 +12,8 @@
 
 // Inner products of `channels` rows from `weight` with `pixels` columns of `length` halves;
 // acc[2 * channel + pixel].
-TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length,
-                   unsigned pixels, unsigned channels, int32_t acc[4]);
+TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length, unsigned pixels,
+                   unsigned channels, int32_t acc[4]);
 
 // Requantises the accumulators of channel `c` for both pixels.
 TK_INLINE void finish(const tk_requantize *q, unsigned c, unsigned pixels, int32_t acc[2])
@@ -21,6 +21,7 @@ TK_INLINE void finish(const tk_requantize *q, unsigned c, unsigned pixels, int32
     const int32_t bias = q->bias[c];
     const int32_t multiplier = q->multiplier[c];
     const int32_t shift = q->shift[c];
+#pragma GCC unroll 2
     for (unsigned pixel = 0; pixel < pixels; ++pixel) {
         acc[pixel] = tk_requantize_one(q, acc[pixel] + bias, multiplier, shift);
     }
@@ -43,9 +44,10 @@ TK_INLINE void store_pair(uint8_t *out, unsigned c, unsigned bits, int32_t first
 
 TK_INLINE void run(const tk_matmul *m, const int16_t *columns, unsigned pixels, uint8_t *out)
 {
-    const tk_requantize *q = &m->requantize;
+    // A copy, which stores to `out` cannot change, stays in registers.
+    const tk_requantize q = m->requantize;
     const unsigned length = m->length;
-    const unsigned bits = q->bits;
+    const unsigned bits = q.bits;
     const unsigned channels = m->channels;
     const uint32_t *weight = m->weight;
     uint8_t *next = out + tk_pixel_bytes(channels, bits);
@@ -54,8 +56,8 @@ TK_INLINE void run(const tk_matmul *m, const int16_t *columns, unsigned pixels, 
         int32_t acc[4];
         dot(weight, columns, length, pixels, 2, acc);
         weight += 2 * (length / WEIGHTS_PER_WORD);
-        finish(q, c, pixels, &acc[0]);
-        finish(q, c + 1, pixels, &acc[2]);
+        finish(&q, c, pixels, &acc[0]);
+        finish(&q, c + 1, pixels, &acc[2]);
         store_pair(out, c, bits, acc[0], acc[2]);
         if (pixels == 2) {
             store_pair(next, c, bits, acc[1], acc[3]);
@@ -64,7 +66,7 @@ TK_INLINE void run(const tk_matmul *m, const int16_t *columns, unsigned pixels, 
     if (c < channels) {
         int32_t acc[4];
         dot(weight, columns, length, pixels, 1, acc);
-        finish(q, c, pixels, &acc[0]);
+        finish(&q, c, pixels, &acc[0]);
         tk_put(out, c, bits, acc[0]);
         if (pixels == 2) {
             tk_put(next, c, bits, acc[1]);

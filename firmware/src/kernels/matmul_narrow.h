@@ -10,8 +10,8 @@
 // the sum is divided by that once, exactly, at the end.
 #define TOP_OF_BYTES (WEIGHT_BITS == 4u ? 0xF0F0F0F0u : 0xC0C0C0C0u)
 
-TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length,
-                   unsigned pixels, unsigned channels, int32_t acc[4])
+TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length, unsigned pixels,
+                   unsigned channels, int32_t acc[4])
 {
     const int16_t *x = columns;
     const int16_t *y = columns + length;
@@ -28,6 +28,7 @@ TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned leng
                 y23 = tk_load32_aligned(y + 2);
                 y += 4;
             }
+#pragma GCC unroll 2
             for (unsigned channel = 0; channel < channels; ++channel) {
                 const uint32_t word = weight[channel] << (8u - WEIGHT_BITS * (plane + 1));
                 const uint32_t bytes = word & TOP_OF_BYTES;
@@ -42,6 +43,7 @@ TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned leng
         }
         weight += channels;
     } while (x != end);
+#pragma GCC unroll 4
     for (unsigned i = 0; i < 4; ++i) {
         acc[i] >>= 8u - WEIGHT_BITS;
     }
@@ -55,8 +57,8 @@ TK_INLINE int32_t weight_at(uint32_t word, unsigned i)
     return (int32_t)(word << (32u - WEIGHT_BITS * (i + 1))) >> (32u - WEIGHT_BITS);
 }
 
-TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length,
-                   unsigned pixels, unsigned channels, int32_t acc[4])
+TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length, unsigned pixels,
+                   unsigned channels, int32_t acc[4])
 {
     const int16_t *x = columns;
     const int16_t *y = columns + length;

@@ -5,8 +5,8 @@
 #if TK_DSP
 
 // A word holds w0 w2 w1 w3, so that one extension gives (w0, w1) and the other (w2, w3).
-TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length,
-                   unsigned pixels, unsigned channels, int32_t acc[4])
+TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length, unsigned pixels,
+                   unsigned channels, int32_t acc[4])
 {
     const int16_t *x = columns;
     const int16_t *y = columns + length;
@@ -21,6 +21,7 @@ TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned leng
             y23 = tk_load32_aligned(y + 2);
             y += 4;
         }
+#pragma GCC unroll 2
         for (unsigned channel = 0; channel < channels; ++channel) {
             const uint32_t word = *weight++;
             const uint32_t w01 = tk_sxtb16(word), w23 = tk_sxtb16_ror8(word);
@@ -36,8 +37,8 @@ TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned leng
 
 #else
 
-TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length,
-                   unsigned pixels, unsigned channels, int32_t acc[4])
+TK_INLINE void dot(const uint32_t *weight, const int16_t *columns, unsigned length, unsigned pixels,
+                   unsigned channels, int32_t acc[4])
 {
     const int8_t *w = (const int8_t *)weight;
     const int16_t *x = columns;
