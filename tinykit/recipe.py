@@ -392,10 +392,12 @@ def _value(value: Any, hint: Any, name: str, default: Any, place: str) -> Any:
         wanted = len(get_args(hint))
         if isinstance(value, list) and len(value) == wanted and all(_number(v) for v in value):
             return tuple(float(v) for v in value)
-    elif hint is str and isinstance(value, str):
-        return value
-    elif hint is int and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+    elif hint is str:
+        if isinstance(value, str):
+            return value
+    elif hint is int:
+        if _number(value) and not isinstance(value, float) and value >= 0:
+            return value
     elif hint is float and _number(value) and value >= 0:
         return float(value)
     elif isinstance(default, Mapping) and isinstance(value, Mapping):

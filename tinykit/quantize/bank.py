@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.data.cache import cached
+from tinykit.frontends import from_config
 from tinykit.progress import progress
 from tinykit.recipe import SpeechAugment
 
@@ -51,6 +52,19 @@ class Features:
     test: Int8Array
     test_y: NDArray[np.int64]
     scale: float
+
+
+def calibrated(frontend: Frontend, train: Dataset) -> Frontend:
+    """The front end calibrated on the clips of `train`, from the cache where it was done before."""
+    key = {"clips": _digest(train.x), "frontend": frontend.to_config()}
+
+    def make() -> dict[str, NDArray[Any]]:
+        config = frontend.calibrate(train.x).to_config()
+        return {name: np.asarray(config[name]) for name in ("centre", "spread")}
+
+    found = cached(f"calibration-{train.name}", key, make)
+    config = frontend.to_config() | {name: values.tolist() for name, values in found.items()}
+    return from_config(config)
 
 
 def make_features(dataset: Dataset, frontend: Frontend, augment: Any, *, seed: int) -> Features:
@@ -144,7 +158,7 @@ def resample(clips: Int16Array, speed: FloatArray, shift: FloatArray) -> FloatAr
 
     Linear interpolation: above 4 kHz, which the filters do not see, it is a little dull.
     """
-    count, samples = clips.shape
+    samples = clips.shape[1]
     middle = (samples - 1) / 2
     place = middle + (np.arange(samples)[None, :] - middle - shift) * speed
     left = np.floor(place)

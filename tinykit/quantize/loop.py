@@ -146,7 +146,7 @@ def fit(
 def logits(model: Any, x: NDArray[np.int8], scale: float) -> NDArray[np.float32]:
     """Logits (n, classes) of int8 features (n, *shape), as in deployment."""
 
-    @tf.function(reduce_retracing=True)  # type: ignore[misc]
+    @tf.function(reduce_retracing=True)
     def run(part: Any) -> Any:
         return model(tf.cast(part, tf.float32) * scale, training=False)
 

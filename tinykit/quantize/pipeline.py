@@ -123,7 +123,7 @@ class _Work:
         from tinykit.quantize.bank import make_features
 
         for part in ("train", "validation", "test"):
-            if len(dataset.part(part)) == 0:  # type: ignore[arg-type]
+            if len(dataset.part(part)) == 0:
                 raise TinykitError(
                     f"data set {dataset.name} has no {part} part.",
                     where=recipe.name,
@@ -302,19 +302,20 @@ def make_frontend(recipe: Recipe, dataset: Dataset) -> Frontend:
         TinykitError: a setting that the front end does not have, or cannot be.
     """
     from tinykit.frontends import from_config
+    from tinykit.quantize.bank import calibrated
 
     shape: dict[str, Any] = {"rate": dataset.rate, "input_length": int(dataset.x.shape[1])}
     if recipe.task == "har":
         shape["channels"] = int(dataset.x.shape[2])
     frontend = from_config({"kind": recipe.frontend.name, **shape, **recipe.frontend.options})
-    return frontend.calibrate(dataset.part("train").x)
+    return calibrated(frontend, dataset.part("train"))
 
 
 def save_float(model: Any, run: Path) -> None:
     """Write the float model to run/model.keras, whole or not at all."""
-    aside = run / ".model.keras"
-    model.save(aside.with_suffix(".partial.keras"))
-    os.replace(aside.with_suffix(".partial.keras"), run / "model.keras")
+    aside = run / ".partial.keras"
+    model.save(aside)
+    aside.replace(run / "model.keras")
 
 
 def load_float(run: Path, expected: Blueprint | None = None) -> Any:
@@ -408,7 +409,7 @@ def _start_tensorflow(threads: int | None) -> None:
     import tensorflow as tf
 
     try:
-        if threads is not None:
+        if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()

@@ -110,7 +110,7 @@ def fake_quantize(x: Any, scale: Any, spec: Spec) -> Any:
         spec: levels.
     """
 
-    @tf.custom_gradient  # type: ignore[misc]
+    @tf.custom_gradient
     def apply(x: Any, scale: Any) -> Any:
         v, k = _round_clip(x, scale, spec)
 
