@@ -17,7 +17,7 @@ FIRMWARE = HERE.parent.parent / "firmware"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 # Semihosting gives the program stdin and stdout; QEMU takes the vector table at address 0.
-CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "--specs=rdimon.specs", "-nostartfiles")
+CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "--specs=rdimon.specs", "-nostartfiles", "-Wl,-e,start")
 SECTIONS = ("-Wl,--section-start=.vectors=0", "-Wl,-Ttext=0x400", "-Wl,-Tdata=0x20000000")
 QEMU = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
 
@@ -33,9 +33,9 @@ def _build(frontend: Frontend, folder: Path, command: list[str], *extra: Path) -
     return program
 
 
-def build(frontend: Frontend, folder: Path) -> Path:
+def build(frontend: Frontend, folder: Path, *flags: str) -> Path:
     """The program for this machine, under the sanitizers."""
-    return _build(frontend, folder, ["gcc", *SANITIZERS])
+    return _build(frontend, folder, ["gcc", *SANITIZERS, *flags])
 
 
 def build_cortex_m4(frontend: Frontend, folder: Path) -> Path:

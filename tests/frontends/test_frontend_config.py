@@ -46,6 +46,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("n_fft", {"kind": "mfcc", "n_fft": 500}),
     ("n_fft", {"kind": "mfcc", "n_fft": 8192}),
     ("window", {"kind": "mfcc", "window": 513}),
+    ("window", {"kind": "mfcc", "window": 479}),
     ("hop", {"kind": "mfcc", "hop": 481}),
     ("hop", {"kind": "mfcc", "hop": 0}),
     ("input_length", {"kind": "mfcc", "input_length": 479}),

@@ -63,4 +63,4 @@ def c_sources(frontend: Frontend) -> tuple[str, ...]:
 def c_headers(frontend: Frontend) -> tuple[str, ...]:
     """The files of `firmware/include/tinykit` that this front end includes."""
     own = ("affine.h", f"{frontend.kind}.h")
-    return own if frontend.kind == "imu" else (*own, "fft.h", "log2.h", "spectral.h")
+    return own if frontend.kind == "imu" else (*own, "fft.h", "log2.h", "simd.h", "spectral.h")

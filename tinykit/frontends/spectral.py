@@ -121,6 +121,8 @@ class SpectralFrontend:
         if self.n_fft & (self.n_fft - 1):
             raise checks.fault(kind, "n_fft", self.n_fft, "a power of two")
         checks.whole(kind, "window", self.window, 16, self.n_fft)
+        if self.window % 2:
+            raise checks.fault(kind, "window", self.window, "even, as samples travel in pairs")
         checks.whole(kind, "hop", self.hop, 1, self.window)
         checks.whole(kind, "input_length", self.input_length, self.window, 10_000_000)
         checks.whole(kind, "n_mels", self.n_mels, 1, 128)

@@ -12,7 +12,7 @@
 // The features before their affine step are Q9 octaves of power, in squared int16 steps.
 typedef struct {
     tk_fft_params fft;
-    // Samples in a frame, at most 2 * fft.points; the rest of the transform is zeros.
+    // Samples in a frame, even, at most 2 * fft.points; the rest of the transform is zeros.
     uint16_t window;
     // Samples from one frame to the next, at most `window`.
     uint16_t hop;
@@ -36,8 +36,8 @@ typedef struct {
 
 // The caller owns the buffers; tk_*_reset sets `filled`.
 typedef struct {
-    // `window` samples: the frame that is filling up.
-    int16_t *samples;
+    // window / 2 pairs of samples: the frame that is filling up.
+    tk_fft_bin *samples;
     // fft.points entries of scratch.
     tk_fft_bin *bins;
     // n_mels entries: the log energies of the latest frame, Q9 octaves above the floor.

@@ -5,11 +5,9 @@
 // are split off. Before each stage the largest magnitude chooses its right shift.
 #include "tinykit/fft.h"
 
-#include "tinykit/log2.h"
+#include <stdbool.h>
 
-#if defined(__ARM_FEATURE_DSP)
-#include <arm_acle.h>
-#endif
+#include "tinykit/simd.h"
 
 // Fraction bits kept below the data while a butterfly's terms are summed.
 #define GUARD 3
@@ -23,11 +21,11 @@ typedef struct {
     int32_t im;
 } wide;
 
-// How a stage rounds its results to 16 bits, and the magnitudes it has seen.
+// How a stage rounds its results to 16 bits, and the OR of their tk_fft_changes.
 typedef struct {
     int32_t half;
     uint32_t shift;
-    uint32_t ored;
+    uint32_t changes;
 } rounding;
 
 static inline rounding rounding_by(uint32_t shift)
@@ -36,45 +34,59 @@ static inline rounding rounding_by(uint32_t shift)
     return r;
 }
 
-static inline uint32_t bits_of(uint32_t ored)
-{
-    return ored == 0 ? 0 : 32u - tk_leading_zeros(ored);
-}
-
 // By how much `bits` exceeds the room there is.
 static inline uint32_t excess(uint32_t bits, uint32_t room)
 {
     return bits > room ? bits - room : 0;
 }
 
+// The caller has added the half.
 static inline void store(tk_fft_bin *to, int32_t re, int32_t im, rounding *r)
 {
-    const int32_t a = (re + r->half) >> r->shift;
-    const int32_t b = (im + r->half) >> r->shift;
-    r->ored |= (uint32_t)(a ^ (a >> 31)) | (uint32_t)(b ^ (b >> 31));
-    to->z.re = (int16_t)a;
-    to->z.im = (int16_t)b;
+    const uint32_t word = tk_pack_low((uint32_t)(re >> r->shift), (uint32_t)(im >> r->shift));
+    r->changes |= tk_fft_changes(word);
+    to->word = word;
 }
 
-static inline wide widen(tk_fft_bin x)
+// The point with its guard bits and, for the rounding of whatever sum it enters, the half.
+static inline wide widen(tk_fft_bin x, int32_t half)
 {
-    const wide w = {x.z.re * GUARD_SCALE, x.z.im * GUARD_SCALE};
+    const wide w = {x.z.re * GUARD_SCALE + half, x.z.im * GUARD_SCALE + half};
     return w;
 }
 
 // A twiddle factor exp(-i angle): cosine in the lower half, sine in the upper.
-#if defined(__ARM_FEATURE_DSP)
+#if TK_DSP
 typedef uint32_t twiddle;
+
+// t.low * x.low + t.high * x.high
+static inline int32_t dot(twiddle t, uint32_t x)
+{
+#if defined(__ARM_FEATURE_DSP)
+    return (int32_t)__smuad((int16x2_t)t, (int16x2_t)x);
+#else
+    return tk_smlad(t, x, 0);
+#endif
+}
+
+// t.low * x.high - t.high * x.low
+static inline int32_t cross(twiddle t, uint32_t x)
+{
+#if defined(__ARM_FEATURE_DSP)
+    return (int32_t)__smusdx((int16x2_t)t, (int16x2_t)x);
+#else
+    return (int16_t)t * (int16_t)(x >> 16) - (int16_t)(t >> 16) * (int16_t)x;
+#endif
+}
 
 static inline twiddle twiddle_of(int16_t cosine, int16_t sine)
 {
-    return (uint32_t)(uint16_t)cosine | ((uint32_t)(uint16_t)sine << 16);
+    return tk_pack_low((uint32_t)cosine, (uint32_t)sine);
 }
 
 static inline wide rotate(tk_fft_bin x, twiddle t)
 {
-    const wide w = {(int32_t)__smuad((int16x2_t)x.power, (int16x2_t)t) >> (15 - GUARD),
-                    (int32_t)__smusdx((int16x2_t)t, (int16x2_t)x.power) >> (15 - GUARD)};
+    const wide w = {dot(t, x.word) >> (15 - GUARD), cross(t, x.word) >> (15 - GUARD)};
     return w;
 }
 #else
@@ -121,12 +133,12 @@ static uint32_t radix2(const tk_fft_params *p, tk_fft_bin *bins, uint32_t shift)
 {
     rounding r = rounding_by(shift);
     for (tk_fft_bin *at = bins; at < bins + p->points; at += 2) {
-        const wide a = widen(at[0]);
-        const wide b = widen(at[1]);
+        const wide a = widen(at[0], r.half);
+        const wide b = widen(at[1], 0);
         store(at, a.re + b.re, a.im + b.im, &r);
         store(at + 1, a.re - b.re, a.im - b.im, &r);
     }
-    return r.ored;
+    return tk_fft_bits(r.changes);
 }
 
 // Four transforms of `length` points become one. Bit reversal put them in the order 0, 2, 1, 3.
@@ -136,74 +148,72 @@ static uint32_t radix4(const tk_fft_params *p, tk_fft_bin *bins, uint32_t length
     const tk_fft_bin *end = bins + p->points;
     const uint32_t step = p->points / (2 * length);
     for (tk_fft_bin *at = bins; at < end; at += 4 * length) {
-        butterfly(at, length, widen(at[0]), widen(at[2 * length]), widen(at[length]),
-                  widen(at[3 * length]), &r);
+        butterfly(at, length, widen(at[0], r.half), widen(at[2 * length], 0), widen(at[length], 0),
+                  widen(at[3 * length], 0), &r);
     }
     for (uint32_t k = 1; k < length; ++k) {
         const twiddle t1 = twiddle_at(p, k * step);
         const twiddle t2 = twiddle_at(p, 2 * k * step);
         const twiddle t3 = twiddle_at(p, 3 * k * step);
         for (tk_fft_bin *at = bins + k; at < end; at += 4 * length) {
-            butterfly(at, length, widen(at[0]), rotate(at[2 * length], t1), rotate(at[length], t2),
-                      rotate(at[3 * length], t3), &r);
+            butterfly(at, length, widen(at[0], r.half), rotate(at[2 * length], t1),
+                      rotate(at[length], t2), rotate(at[3 * length], t3), &r);
         }
     }
-    return r.ored;
+    return tk_fft_bits(r.changes);
 }
 
-// Squared magnitude of a bin, from twice its value with the guard bits.
-static inline uint32_t power_of(int32_t re, int32_t im, const rounding *r)
+// What X[k] is made of, from Z[k] and its mirror Z[points - k]: X = (even + rotated odd) / 2.
+static inline uint32_t bin_power(tk_fft_bin z, tk_fft_bin mirror, twiddle t, const rounding *r)
 {
-    const int32_t a = (re + r->half) >> r->shift;
-    const int32_t b = (im + r->half) >> r->shift;
-    return (uint32_t)(a * a) + (uint32_t)(b * b);
+    const int32_t even_re = (z.z.re + mirror.z.re) * GUARD_SCALE + r->half;
+    const int32_t even_im = (z.z.im - mirror.z.im) * GUARD_SCALE + r->half;
+    // The last stage left a bit free, so these sums fit 16 bits.
+    const uint32_t odd_re = (uint32_t)(z.z.im + mirror.z.im);
+    const uint32_t odd_im = (uint32_t)(mirror.z.re - z.z.re);
+    const tk_fft_bin odd = {.word = tk_pack_low(odd_re, odd_im)};
+    const wide turned = rotate(odd, t);
+    const int32_t re = (even_re + turned.re) >> r->shift;
+    const int32_t im = (even_im + turned.im) >> r->shift;
+    return (uint32_t)(re * re + im * im);
 }
 
-// X[k] = E + exp(-2 pi i k / (2 * points)) O, and its mirror, from Z[k] and Z[points - k].
+// Replaces the points of the complex transform by the powers of the real one's bins.
 static void split(const tk_fft_params *p, tk_fft_bin *bins, uint32_t shift)
 {
     const rounding r = rounding_by(shift);
-    for (uint32_t k = 1; k <= p->points / 2u; ++k) {
-        const tk_fft_bin a = bins[k];
-        const tk_fft_bin b = bins[p->points - k];
-        const int32_t even_re = (a.z.re + b.z.re) * GUARD_SCALE;
-        const int32_t even_im = (a.z.im - b.z.im) * GUARD_SCALE;
-        // The last stage left a bit free, so these differences fit 16 bits.
-        tk_fft_bin odd;
-        odd.z.re = (int16_t)(a.z.im + b.z.im);
-        odd.z.im = (int16_t)(b.z.re - a.z.re);
-        if (k < p->bins) {
-            const wide t = rotate(odd, twiddle_at(p, k));
-            bins[k].power = power_of(even_re + t.re, even_im + t.im, &r);
+    const uint32_t half = p->points / 2u;
+    const uint32_t last = p->bins <= half ? p->bins - 1u : half;
+    const bool upper = p->bins > half;
+    for (uint32_t k = 1; k <= last; ++k) {
+        const tk_fft_bin z = bins[k];
+        const tk_fft_bin mirror = bins[p->points - k];
+        if (upper) {
+            const twiddle t = twiddle_at(p, p->points - k);
+            bins[p->points - k].word = bin_power(mirror, z, t, &r);
         }
-        if (p->points - k < p->bins && 2 * k != p->points) {
-            odd.z.re = (int16_t)(a.z.im + b.z.im);
-            odd.z.im = (int16_t)(a.z.re - b.z.re);
-            const wide t = rotate(odd, twiddle_at(p, p->points - k));
-            bins[p->points - k].power = power_of(even_re + t.re, t.im - even_im, &r);
-        }
+        bins[k].word = bin_power(z, mirror, twiddle_at(p, k), &r);
     }
 }
 
-int32_t tk_fft_power(const tk_fft_params *params, tk_fft_bin *bins, uint32_t ored)
+int32_t tk_fft_power(const tk_fft_params *params, tk_fft_bin *bins, uint32_t bits)
 {
     uint32_t total = 0;
     uint32_t length = 1;
     if (tk_leading_zeros(params->points) % 2u == 0) {
-        const uint32_t shift = excess(bits_of(ored), 14);
-        ored = radix2(params, bins, shift);
-        total = shift;
+        total = excess(bits, 14);
+        bits = radix2(params, bins, total);
         length = 2;
     }
     for (; length < params->points; length *= 4) {
         // Four terms of b bits need b + 2; with twiddles they reach 5.25 * 2^b.
         const uint32_t room = length == 1 ? 13 : 12;
         const uint32_t spare = 4 * length == params->points ? 1 : 0;
-        const uint32_t shift = excess(bits_of(ored), room) + spare;
-        ored = radix4(params, bins, length, shift);
+        const uint32_t shift = excess(bits, room) + spare;
+        bits = radix4(params, bins, length, shift);
         total += shift;
     }
-    const uint32_t shift = excess(bits_of(ored), 13) + 1;
+    const uint32_t shift = excess(bits, 13) + 1;
     split(params, bins, shift);
     return (int32_t)(total + shift - 1);
 }

@@ -2,12 +2,20 @@
 // Mirrored by tinykit/frontends/mfcc.py.
 #include "tinykit/mfcc.h"
 
+#include "tinykit/simd.h"
+
 #define DCT_BITS 13
 
 static int32_t dot(const int16_t *a, const int16_t *b, uint32_t n)
 {
     int32_t sum = 0;
-    for (uint32_t i = 0; i < n; ++i) {
+    uint32_t i = 0;
+#if TK_DSP
+    for (; i + 1 < n; i += 2) {
+        sum = tk_smlad(tk_load32(a + i), tk_load32(b + i), sum);
+    }
+#endif
+    for (; i < n; ++i) {
         sum += a[i] * b[i];
     }
     return sum;

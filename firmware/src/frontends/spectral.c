@@ -5,47 +5,60 @@
 #include <string.h>
 
 #include "tinykit/log2.h"
-
-// The OR of v ^ (v >> 31): its highest bit is that of the largest magnitude.
-static uint32_t fold(const int16_t *samples, size_t n)
-{
-    uint32_t ored = 0;
-    for (size_t i = 0; i < n; ++i) {
-        const int32_t v = samples[i];
-        ored |= (uint32_t)(v ^ (v >> 31));
-    }
-    return ored;
-}
+#include "tinykit/simd.h"
 
 // By how much the frame can grow: to the 16th bit, but not so far that the floor overflows.
-static uint32_t growth(const tk_spectral_params *p, const int16_t *samples)
+static uint32_t growth(const tk_spectral_params *p, const tk_fft_bin *samples)
 {
-    const uint32_t ored = fold(samples, p->window);
-    const uint32_t room = ored == 0 ? 15 : tk_leading_zeros(ored) - 17u;
+    uint32_t changes = 0;
+    for (const tk_fft_bin *at = samples; at < samples + p->window / 2u; ++at) {
+        changes |= tk_fft_changes(at->word);
+    }
+    const uint32_t room = 15u - tk_fft_bits(changes);
     return room < p->largest_shift ? room : p->largest_shift;
 }
 
-static inline int16_t tapered(const tk_spectral_params *p, const int16_t *samples, uint32_t i,
-                              uint32_t left)
+// The window's product, scaled up by `left` bits and rounded to 16.
+typedef struct {
+    int32_t half;
+    uint32_t shift;
+} scaling;
+
+static inline scaling scaling_by(uint32_t left)
 {
-    const uint32_t mirror = p->window - i;
-    const int32_t weight = p->taper[i < mirror ? i : mirror] * (1 << left);
-    return (int16_t)((samples[i] * weight + (1 << 14)) >> 15);
+    const scaling s = {left < 15 ? 1 << (14 - left) : 0, 15 - left};
+    return s;
 }
 
-// Window, scale and place the frame's samples in bit-reversed order; returns their fold.
+// Windows the pairs [first, last) into bit-reversed places; `step` is the way along the taper.
+static inline uint32_t place(const tk_spectral_params *p, const tk_spectral_state *s,
+                             uint32_t first, uint32_t last, int32_t step, scaling scale)
+{
+    const int16_t *weight = p->taper + (step > 0 ? 2 * first : p->window - 2 * first);
+    const uint16_t *order = p->order;
+    uint32_t changes = 0;
+    for (uint32_t i = first; i < last; ++i) {
+        const tk_fft_bin pair = s->samples[i];
+        const int32_t re = (pair.z.re * weight[0] + scale.half) >> scale.shift;
+        const int32_t im = (pair.z.im * weight[step] + scale.half) >> scale.shift;
+        const uint32_t word = tk_pack_low((uint32_t)re, (uint32_t)im);
+        changes |= tk_fft_changes(word);
+        s->bins[order[i]].word = word;
+        weight += 2 * step;
+    }
+    return changes;
+}
+
+// Windows the frame into the transform's places; returns the bits of the largest magnitude.
 static uint32_t load(const tk_spectral_params *p, const tk_spectral_state *s, uint32_t left)
 {
-    uint32_t ored = 0;
-    for (uint32_t i = 0; i < p->fft.points; ++i) {
-        tk_fft_bin *to = &s->bins[p->order[i]];
-        to->z.re = 2 * i < p->window ? tapered(p, s->samples, 2 * i, left) : 0;
-        to->z.im = 2 * i + 1 < p->window ? tapered(p, s->samples, 2 * i + 1, left) : 0;
-        const int32_t re = to->z.re;
-        const int32_t im = to->z.im;
-        ored |= (uint32_t)(re ^ (re >> 31)) | (uint32_t)(im ^ (im >> 31));
+    const scaling scale = scaling_by(left);
+    const uint32_t pairs = p->window / 2u;
+    const uint32_t rising = (pairs + 1) / 2;
+    for (uint32_t i = pairs; i < p->fft.points; ++i) {
+        s->bins[p->order[i]].word = 0;
     }
-    return ored;
+    return tk_fft_bits(place(p, s, 0, rising, 1, scale) | place(p, s, rising, pairs, -1, scale));
 }
 
 typedef struct {
@@ -55,11 +68,24 @@ typedef struct {
 } split_sum;
 
 // Weighted mean of power, Q16. A filter's weights sum to 65535, so neither half overflows.
-static split_sum filter(const tk_fft_bin *bins, const uint16_t *weights, uint32_t n)
+#if defined(__ARM_ARCH) && __ARM_ARCH >= 7
+// One UMLAL a bin.
+static inline split_sum filter(const tk_fft_bin *bins, const uint16_t *weights, uint32_t n)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < n; ++i) {
+        total += (uint64_t)bins[i].word * weights[i];
+    }
+    const split_sum sum = {(uint32_t)(total >> 16), (uint32_t)total & 0xFFFFu};
+    return sum;
+}
+#else
+// Cores without a long product multiply the halves.
+static inline split_sum filter(const tk_fft_bin *bins, const uint16_t *weights, uint32_t n)
 {
     split_sum sum = {0, 0};
     for (uint32_t i = 0; i < n; ++i) {
-        const uint32_t power = bins[i].power;
+        const uint32_t power = bins[i].word;
         sum.high += (power >> 16) * weights[i];
         sum.low += (power & 0xFFFFu) * weights[i];
     }
@@ -67,6 +93,7 @@ static split_sum filter(const tk_fft_bin *bins, const uint16_t *weights, uint32_
     sum.low &= 0xFFFFu;
     return sum;
 }
+#endif
 
 // Adds 2^exponent to the Q16 value.
 static split_sum add_floor(split_sum sum, uint32_t exponent)
@@ -107,9 +134,16 @@ static size_t fill(const tk_spectral_params *p, tk_spectral_state *s, const int1
 {
     const size_t room = (size_t)p->window - s->filled;
     const size_t taken = n_samples < room ? n_samples : room;
-    memcpy(s->samples + s->filled, samples, taken * sizeof *samples);
+    memcpy((char *)s->samples + s->filled * sizeof *samples, samples, taken * sizeof *samples);
     s->filled = (uint16_t)(s->filled + taken);
     return taken;
+}
+
+static void keep_overlap(const tk_spectral_params *p, tk_spectral_state *s)
+{
+    s->filled = (uint16_t)(p->window - p->hop);
+    memmove(s->samples, (const char *)s->samples + p->hop * sizeof(int16_t),
+            s->filled * sizeof(int16_t));
 }
 
 bool tk_spectral_take(const tk_spectral_params *params, tk_spectral_state *state,
@@ -122,10 +156,9 @@ bool tk_spectral_take(const tk_spectral_params *params, tk_spectral_state *state
         return false;
     }
     const uint32_t left = growth(params, state->samples);
-    const uint32_t ored = load(params, state, left);
-    const int32_t right = tk_fft_power(&params->fft, state->bins, ored);
+    const uint32_t bits = load(params, state, left);
+    const int32_t right = tk_fft_power(&params->fft, state->bins, bits);
     log_energies(params, state, right - (int32_t)left);
-    state->filled = (uint16_t)(params->window - params->hop);
-    memmove(state->samples, state->samples + params->hop, state->filled * sizeof *state->samples);
+    keep_overlap(params, state);
     return true;
 }
