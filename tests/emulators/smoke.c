@@ -76,8 +76,10 @@ __attribute__((noinline)) static uint32_t sink_down(uint32_t depth)
 
 static void misbehave(void)
 {
-#if defined(SMOKE_FAULT)
-    *(volatile uint32_t *)(uintptr_t)SMOKE_FAULT = 1;
+#if defined(SMOKE_FAULT) && defined(__riscv)
+    __asm__ volatile("unimp");
+#elif defined(SMOKE_FAULT)
+    __builtin_trap();
 #elif defined(SMOKE_OVERFLOW)
     sink = sink_down(100000);
 #elif defined(SMOKE_HANG)
@@ -92,9 +94,8 @@ static void misbehave(void)
 #endif
 }
 
-static void self_test(void)
+static void say_boot(void)
 {
-    static const int8_t features[FEATURES] = {1, 2, 3, 4, 5, 6, 7, 8};
     tk_record record;
     tk_record_begin(&record, "boot");
     tk_record_text(&record, "board", TK_BOARD_ID);
@@ -103,7 +104,12 @@ static void self_test(void)
     tk_record_uint(&record, "arena", FEATURES);
     tk_record_uint(&record, "stack", tk_port_stack_size());
     tk_record_end(&record);
-    misbehave();
+}
+
+static void self_test(void)
+{
+    static const int8_t features[FEATURES] = {1, 2, 3, 4, 5, 6, 7, 8};
+    tk_record record;
     const int8_t class = invoke(features);
     const int passes = class == 0 && initialised == 0x600DF00Du;
     send_scores("vector", 0, class, passes);
@@ -157,6 +163,8 @@ int main(void)
 {
     int8_t features[FEATURES];
     tk_port_init();
+    say_boot();
+    misbehave();
     self_test();
     send("ready");
     for (;;) {
@@ -169,7 +177,6 @@ int main(void)
             send_scores("vector", -1, invoke(features), -1);
         } else if (command == 's') {
             self_test();
-            send("ready");
         } else {
             send("bye");
             return 0;

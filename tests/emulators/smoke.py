@@ -13,9 +13,6 @@ from tinykit.resources import resource_dir
 _SHARED = ("src/crc.c", "src/marks.c", "src/record.c")
 _HEADERS = ("crc.h", "marks.h", "record.h")
 
-# An address at which no board has memory or a device.
-NOWHERE = "0x6ffffff0u"
-
 
 def write_project(board: Board, folder: Path, **defines: str) -> Path:
     """Write the project into `folder`; `defines` are macros of `smoke.c`."""

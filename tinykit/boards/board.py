@@ -332,5 +332,6 @@ def load_board(board_id: str, extra: Path | None = None) -> Board:
     raise TinykitError(
         f"there is no board {board_id!r}.",
         where="--board",
-        remedy=f"Choose one of {', '.join(sorted(set(names)))}; or add a folder to $TINYKIT_BOARDS.",
+        remedy=f"Choose one of {', '.join(sorted(set(names)))}; "
+        "or name a folder of your own boards in $TINYKIT_BOARDS.",
     )

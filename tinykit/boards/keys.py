@@ -72,9 +72,7 @@ class Keys:
         """A number above 0."""
         value = self._take(key, "a number above 0")
         if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-            raise self.error(
-                key, f"is {value!r}", "It must be a number above 0, without quotes."
-            )
+            raise self.error(key, f"is {value!r}", "It must be a number above 0, without quotes.")
         return float(value)
 
     def table(self, key: str, remedy: str = "", *, optional: bool = False) -> Keys:

@@ -94,7 +94,7 @@ def _core_dir() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Variables that make `pio run` build without a network; `tinykit build --print-env` shows them.
+    """Variables that make `pio run` build without its registry.
 
     Raises:
         TinykitError: PlatformIO or SCons is not installed, or the cache cannot be written.
@@ -104,7 +104,6 @@ def environment() -> dict[str, str]:
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
         "PLATFORMIO_NO_ANSI": "true",
-        "PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL": "365000",
     }
 
 

@@ -34,7 +34,7 @@ _TEXT: Final = {
     "error": ("what",),
 }
 _LISTS: Final = {"vector": ("scores",), "clip": ("scores",)}
-TYPES: Final = ("boot", "layer", "vector", "clip", "stack", "done", "fault", "ready", "bye", "error")
+TYPES: Final = (*_INTEGER, "boot", "fault", "error", "ready", "bye")
 _TAIL = re.compile(rb'(?s)(.*),"ck":"([0-9a-f]{4})"\}')
 
 

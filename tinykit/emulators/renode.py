@@ -16,7 +16,9 @@ from tinykit.emulators.scripts import render_script
 from tinykit.emulators.session import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Session, tail
 from tinykit.errors import TinykitError
 
-INSTALL = "Install a release from https://github.com/renode/renode/releases, or PlatformIO's tool-renode."
+INSTALL = (
+    "get a release at https://github.com/renode/renode/releases, or use PlatformIO's tool-renode"
+)
 START_SECONDS = 90.0
 _FAILED = b"There was an error executing command"
 
@@ -126,7 +128,11 @@ class Renode:
             )
         program = shutil.which("renode")
         if program is None:
-            raise TinykitError("Renode is not installed.", where="--emulator", remedy=INSTALL)
+            raise TinykitError(
+                "Renode is not installed.",
+                where="--emulator",
+                remedy=f"To install it, {INSTALL}; or use --emulator qemu.",
+            )
         symbols = find_symbols(elf, MARK_SYMBOLS)
         folder = Path(tempfile.mkdtemp(prefix="tinykit-"))
         try:

@@ -196,9 +196,13 @@ class Session:
         return list(self.records())
 
     def again(self) -> list[Record]:
-        """Run the self-test once more."""
+        """Run the self-test once more; records up to and with "done"."""
+        self._sequence = Sequence()
         self._write(b"s\n")
-        return self.self_test()
+        found: list[Record] = []
+        while not found or found[-1]["t"] != "done":
+            found.append(self.next_record())
+        return found
 
     def send_clip(self, samples: NDArray[np.int16], hop: int) -> Record:
         """Let the firmware classify a recording.

@@ -7,10 +7,10 @@ is used, else the toolchain on the PATH.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
 
@@ -22,24 +22,23 @@ PREFIXES = {"arm": "arm-none-eabi-", "riscv": "riscv64-unknown-elf-", "host": ""
 arch = board.get("build.arch")
 prefix = PREFIXES[arch]
 bare = arch != "host"
-project = env.subst("$PROJECT_DIR")
+project = Path(env.subst("$PROJECT_DIR"))
 
 
 def small_c_library():
     """The specs file of the smallest C library that this compiler has."""
     for specs in ("nano.specs", "picolibc.specs"):
-        command = [prefix + "gcc", "-print-file-name=" + specs]
+        command = [f"{prefix}gcc", f"-print-file-name={specs}"]
         try:
             found = subprocess.run(command, capture_output=True, text=True, env=env["ENV"]).stdout
         except OSError:
             sys.stderr.write(
-                "Error: %sgcc is not installed. On Debian: apt install gcc-arm-none-eabi "
+                f"Error: {prefix}gcc is not installed. On Debian: apt install gcc-arm-none-eabi "
                 "libnewlib-arm-none-eabi gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf\n"
-                % prefix
             )
             env.Exit(1)
-        if os.path.isabs(found.strip()):
-            return ["--specs=" + specs]
+        if Path(found.strip()).is_absolute():
+            return [f"--specs={specs}"]
     return []
 
 
@@ -72,7 +71,7 @@ env.Append(
         "-fdata-sections",
         "-fno-common",
         # No path of this machine reaches the firmware: the same bytes come out everywhere.
-        "-ffile-prefix-map=%s=." % project,
+        f"-ffile-prefix-map={project}=.",
     ],
     CFLAGS=["-std=c11"],
     CPPDEFINES=[
@@ -90,13 +89,13 @@ env.Append(LINKFLAGS=[re.sub("_z.*", "", flag) for flag in board.get("build.cfla
 if bare:
     memory = board.get("build.memory")
     specs = small_c_library()
-    script = os.path.join(project, "ld", "link.ld")
+    script = str(project / "ld" / "link.ld")
     env.Append(
         CCFLAGS=specs,
         LINKFLAGS=[
             *specs,
             "-nostartfiles",
-            *("-Wl,--defsym=tk_%s=%s" % (name, value) for name, value in sorted(memory.items())),
+            *(f"-Wl,--defsym=tk_{name}={value}" for name, value in sorted(memory.items())),
             "-Wl,--no-warn-rwx-segments",
         ],
     )
@@ -120,8 +119,8 @@ def tool(package, name):
     folder = platform.get_package_dir(package)
     if not folder:
         return name
-    inside = os.path.join(folder, "bin", name)
-    return inside if os.path.isfile(inside) else os.path.join(folder, name)
+    inside = Path(folder) / "bin" / name
+    return str(inside if inside.is_file() else Path(folder) / name)
 
 
 def upload(target, source, env):
@@ -130,22 +129,20 @@ def upload(target, source, env):
     tools = board.get("upload.tools", {})
     if protocol not in tools:
         known = ", ".join(sorted(tools)) or "none: it exists only in emulators"
-        sys.stderr.write(
-            "Error: unknown upload protocol %r; this board has %s\n" % (protocol, known)
-        )
+        sys.stderr.write(f"Error: unknown upload protocol {protocol!r}; this board has {known}\n")
         return 1
-    firmware = os.path.abspath(str(source[0]))
+    firmware = Path(str(source[0])).resolve()
     if tools[protocol]["tool"] == "openocd":
         command = [tool("tool-openocd", "openocd")]
         folder = platform.get_package_dir("tool-openocd")
         if folder:
-            command += ["-s", os.path.join(folder, "openocd", "scripts")]
-        command += [*tools[protocol]["args"], "-c", "program {%s} verify reset exit" % firmware]
+            command += ["-s", str(Path(folder) / "openocd" / "scripts")]
+        command += [*tools[protocol]["args"], "-c", f"program {{{firmware}}} verify reset exit"]
         return subprocess.call(command)
-    script = env.subst("$BUILD_DIR/upload.jlink")
-    with open(script, "w") as stream:
-        stream.write("h\nloadfile %s\nr\ng\nq\n" % firmware)
-    command = [tool("tool-jlink", "JLinkExe"), *tools[protocol]["args"], "-CommanderScript", script]
+    script = firmware.with_name("upload.jlink")
+    script.write_text(f"h\nloadfile {firmware}\nr\ng\nq\n")
+    command = [tool("tool-jlink", "JLinkExe"), *tools[protocol]["args"]]
+    command += ["-CommanderScript", str(script)]
     return subprocess.call(command)
 
 

@@ -9,6 +9,10 @@
 #define SCB_MMFAR TK_REG32(0xE000ED34u)
 #define SCB_BFAR TK_REG32(0xE000ED38u)
 #define SCB_CPACR TK_REG32(0xE000ED88u)
+#define MPU_CTRL TK_REG32(0xE000ED94u)
+#define MPU_RNR TK_REG32(0xE000ED98u)
+#define MPU_RBAR TK_REG32(0xE000ED9Cu)
+#define MPU_RASR TK_REG32(0xE000EDA0u)
 #define DEMCR TK_REG32(0xE000EDFCu)
 #define DWT_CTRL TK_REG32(0xE0001000u)
 #define DWT_CYCCNT TK_REG32(0xE0001004u)
@@ -38,7 +42,6 @@ __attribute__((used, section(".vectors"))) static const vector vectors[16] = {
 __attribute__((naked, noreturn)) void tk_reset(void)
 {
     __asm__ volatile(".syntax unified\n"
-                     "cpsid i\n"
                      "ldr r0, =tk_stack_top\n"
                      "mov sp, r0\n"
                      "ldr r1, =tk_stack_bottom\n"
@@ -57,6 +60,14 @@ static void core_start(void)
 #if HAS_FAULT_STATUS
     SCB_SHCSR |= 0x00070000u; // usage, bus and memory faults report themselves
 #endif
+#if defined(TK_STACK_GUARD)
+    // The 16 MiB below the RAM: no access, no execution; the default map for all else.
+    MPU_RNR = 0;
+    MPU_RBAR = TK_STACK_GUARD;
+    MPU_RASR = (1u << 28) | (23u << 1) | 1u;
+    MPU_CTRL = 5u;
+    __asm__ volatile("dsb\n isb" ::: "memory");
+#endif
 #if defined(__ARM_FEATURE_MVE) || defined(__ARM_FP)
     SCB_CPACR |= 0x00F00000u; // the vector unit is off at reset
     __asm__ volatile("dsb\n isb" ::: "memory");
@@ -69,7 +80,6 @@ static void core_start(void)
 __attribute__((naked)) void tk_fault_entry(void)
 {
     __asm__ volatile(".syntax unified\n"
-                     "cpsid i\n"
                      "mov r0, sp\n"
                      "mov r1, lr\n"
                      "ldr r2, =tk_stack_top\n"

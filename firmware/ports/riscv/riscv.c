@@ -13,11 +13,8 @@
         csr_value;                                                                                 \
     })
 #define WRITE_CSR(name, value)                                                                     \
-    __asm__ volatile(                                                                              \
-        ".option push\n.option arch, +zicsr\ncsrw " #name ", %0\n.option pop" ::"r"(value))
-
-// Where memory continues below the stack, this many bytes at its end are closed to writing.
-#define GUARD_BYTES 32u
+    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrw " #name                             \
+                     ", %0\n.option pop" ::"r"(value))
 
 _Noreturn void tk_core_start(void);
 _Noreturn void tk_trap_report(uint32_t sp, uint32_t ra);
@@ -27,10 +24,11 @@ static uint32_t cycles_at_start;
 _Noreturn void tk_core_start(void)
 {
 #if defined(TK_STACK_GUARD)
-    // pmpaddr0 as a naturally aligned power of two. 0x99: readable, for the high-water mark is
-    // searched from there; not writable; locked, so that it binds machine mode.
-    WRITE_CSR(pmpaddr0, ((uint32_t)(uintptr_t)tk_stack_bottom >> 2) | (GUARD_BYTES / 8u - 1u));
-    WRITE_CSR(pmpcfg0, 0x99u);
+    // The bytes below the RAM, as a naturally aligned power of two: code, to read and execute.
+    // 0x9D: locked, so that it binds machine mode too; not writable.
+    WRITE_CSR(pmpaddr0, ((uint32_t)(uintptr_t)tk_stack_bottom - TK_STACK_GUARD) >> 2 |
+                            (TK_STACK_GUARD / 8u - 1u));
+    WRITE_CSR(pmpcfg0, 0x9Du);
 #endif
     tk_start();
 }
@@ -48,7 +46,7 @@ static int is_overflow(uint32_t address)
 {
     const uint32_t bottom = (uint32_t)(uintptr_t)tk_stack_bottom;
     // A frame may reach far below the stack before its first store.
-    return address < bottom + GUARD_BYTES && address + 0x10000u >= bottom;
+    return address < bottom && address + 0x10000u >= bottom;
 }
 
 __attribute__((used)) _Noreturn void tk_trap_report(uint32_t sp, uint32_t ra)
