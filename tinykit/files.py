@@ -34,8 +34,8 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -57,12 +57,12 @@ def directory_atomic(path: Path) -> Iterator[Path]:
         raise _unwritable(path, error) from error
     try:
         yield aside
-        os.chmod(aside, 0o755)
+        aside.chmod(0o755)
         old = path.with_name(f".{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():
-            os.replace(path, old)
-        os.replace(aside, path)
+            path.replace(old)
+        aside.replace(path)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run folder: what training left, and what later stages add to it.
 
-    runs/<name>/recipe.toml    all that was asked, seed included
-                network.tkn    the integer-only Network
-                metrics.json   curves and accuracies
-                samples.npz    up to a hundred held-out recordings, so that later stages
-                               need neither the data set nor TensorFlow
-                firmware/<board>/   the generated PlatformIO project
-                boards/<board>.json what the emulated board measured
-                verify.json    agreement of the executors
-                report.html, report.json
+runs/<name>/recipe.toml    all that was asked, seed included
+            network.tkn    the integer-only Network
+            metrics.json   curves and accuracies
+            samples.npz    up to a hundred held-out recordings, so that later stages
+                           need neither the data set nor TensorFlow
+            firmware/<board>/   the generated PlatformIO project
+            boards/<board>.json what the emulated board measured
+            verify.json    agreement of the executors
+            report.html, report.json
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tinykit.network import Network
 
 if TYPE_CHECKING:
     from tinykit.data import Dataset
-    from tinykit.frontends import FrontEnd
+    from tinykit.frontends import Frontend
 
 SAMPLE_COUNT = 100
 
@@ -63,7 +63,7 @@ class Run:
     network: Network
 
     @property
-    def frontend(self) -> FrontEnd:
+    def frontend(self) -> Frontend:
         """The Network's front end.
 
         Raises:

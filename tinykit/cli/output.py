@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import click
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 from tinykit.errors import TinykitError
 
 JSON_KEY = "tinykit.json"
+_PIPE_WIDTH = 120
 
 
 def _remember_json(context: typer.Context, value: bool) -> bool:
@@ -78,12 +80,14 @@ def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: int = 1
 ) -> None:
     """Print a table on stdout; columns from index `right` on are aligned to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index >= right else "left")
+        table.add_column(column, justify="right" if index >= right else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    Console(soft_wrap=False).print(table)
+    console = Console()
+    # A pipe has no width of its own; a table cut to 80 columns would be of no use in a log.
+    Console(width=None if console.is_terminal else _PIPE_WIDTH).print(table)
 
 
 def show(text: str) -> None:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinykit generate`: a PlatformIO project from a run, for one board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinykit.cli.output import BoardOption, JsonOption, RunArgument, show, show_json, show_table
+
+
+def generate(
+    run: RunArgument,
+    board: BoardOption,
+    out: Annotated[
+        Path | None, typer.Option(help="Project folder; RUN/firmware/<board> by default.")
+    ] = None,
+    vectors: Annotated[int, typer.Option(help="Test vectors to embed.", min=0)] = 4,
+    clips: Annotated[int, typer.Option(help="Recordings to embed.", min=0)] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate a complete project: plan the arena, pack the weights, render the C.
+
+    What does not fit on the board is refused here, with the bytes that are missing (exit status 3).
+
+    Example: [bold]tinykit generate runs/kws-w8a8-seed0 --board nrf52840dk[/bold]
+    """
+    from tinykit.boards import load_board
+    from tinykit.codegen.plan import plan_memory
+    from tinykit.runs import open_run
+    from tinykit.workflow import generate_firmware
+
+    opened = open_run(run)
+    firmware = generate_firmware(opened, load_board(board), out, vectors=vectors, clips=clips)
+    if as_json:
+        show_json({"project": firmware.directory, **firmware.metadata})
+        return
+    meta = firmware.metadata
+    rows = [
+        (
+            layer["name"],
+            layer["op"],
+            "x".join(map(str, layer["output"]["shape"])),
+            f"w{layer['weight_bits'] or '-'}a{layer['output']['bits']}",
+            layer["macs"],
+            layer["weight_bytes"],
+            layer["output_bytes"],
+        )
+        for layer in meta["layers"]
+    ]
+    columns = ("layer", "op", "output", "bits", "MACs", "weight bytes", "output bytes")
+    show_table(f"{meta['network']['name']} for {firmware.board.name}", columns, rows, right=2)
+    show("\n[bold]Arena[/bold]")
+    typer.echo(plan_memory(opened.network).picture())
+    sizes = meta["estimate"]
+    columns = ("memory", "needed (estimate)", "available")
+    board_sizes = (
+        ("flash", sizes["flash"], firmware.board.flash_bytes or None),
+        ("RAM", sizes["ram"], firmware.board.ram_bytes or None),
+    )
+    show_table("Memory", columns, board_sizes)
+    left = meta["embedded"]["left_out"]
+    if any(left.values()):
+        show(f"left out for want of flash: {left['vectors']} vectors, {left['clips']} recordings")
+    show(f"project: [bold]{firmware.directory}[/bold]   next: tinykit run {firmware.directory}")

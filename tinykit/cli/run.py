@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinykit run`: boot the firmware in an emulator and measure it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tinykit.cli.build import TargetBoardOption
+from tinykit.cli.output import JsonOption, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from tinykit.workflow import BoardResult
+
+EmulatorOption = Annotated[
+    str,
+    typer.Option(
+        "--emulator", "-e", help="auto (Renode where installed, else QEMU), renode, qemu or host."
+    ),
+]
+
+
+def run(
+    target: Annotated[
+        Path, typer.Argument(help="A generated project, or a run folder together with --board.")
+    ],
+    board: TargetBoardOption = None,
+    emulator: EmulatorOption = "auto",
+    clips: Annotated[
+        int, typer.Option(help="Held-out recordings to stream over UART.", min=0, max=100)
+    ] = 0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds without output after which the firmware hangs.")
+    ] = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Build, boot, check against Python, and count instructions per layer.
+
+    Instructions are exact; latency and energy are estimates. Exit status 4 if the board and Python
+    differ in a single bit.
+
+    Example: [bold]tinykit run runs/kws-w8a8-seed0 --board virt_rv32imc --clips 10[/bold]
+    """
+    from tinykit.progress import progress
+    from tinykit.workflow import build_firmware, open_firmware, run_firmware
+
+    with progress() as bar:
+        task = bar.add_task("generate", total=3 + clips, note="")
+        firmware = open_firmware(target, board)
+        bar.update(task, description="build", advance=1)
+        built = build_firmware(firmware)
+        bar.update(task, description="emulate", advance=1)
+        samples = None
+        if clips and firmware.run is not None:
+            samples = firmware.run.samples().first(clips)
+        result = run_firmware(
+            firmware,
+            built,
+            emulator=emulator,
+            clips=samples,
+            timeout=timeout,
+            tick=lambda: bar.advance(task),
+        )
+    if as_json:
+        show_json(result.as_dict())
+    else:
+        show_result(result)
+    require_exact(result)
+
+
+def require_exact(result: BoardResult) -> None:
+    """Refuse a board that differs from Python.
+
+    Raises:
+        MismatchError: with the first difference.
+    """
+    from tinykit.errors import MismatchError
+
+    if not result.exact:
+        clip = next((c for c in result.clips if not c.agrees), None)
+        first = result.differences[0] if result.differences else f"recording {clip}"
+        raise MismatchError(
+            f"the firmware and the interpreter differ: {first}.",
+            where=f"{result.firmware.board.id} under {result.emulator}",
+            remedy="Run `tinykit verify` to see which executor is alone, and report it.",
+        )
+
+
+def show_result(result: BoardResult) -> None:
+    """Tables: per layer, memory, recordings."""
+    document = result.as_dict()
+    counts = document["instructions"]
+    layers = result.firmware.metadata["layers"]
+    rows = [
+        (
+            layer["name"],
+            f"w{layer['weight_bits'] or '-'}a{layer['output']['bits']}",
+            layer["macs"],
+            layer["table_bytes"] + layer["weight_bytes"],
+            layer["output_bytes"] + layer["scratch_bytes"],
+            count["instructions"],
+            f"{count['instructions'] / layer['macs']:.2f}" if layer["macs"] else None,
+        )
+        for layer, count in zip(layers, counts["layers"], strict=False)
+    ]
+    columns = ("layer", "bits", "MACs", "flash B", "RAM B", "instructions", "per MAC")
+    if rows:
+        show_table(f"{document['board_name']} under {result.emulator}", columns, rows, right=2)
+    flash, ram = document["flash"], document["ram"]
+    memory = [
+        ("flash", flash["total"], flash["capacity"] or None),
+        ("RAM, all of it", ram["total"], ram["capacity"] or None),
+        ("  arena", ram["arena"], None),
+        ("  stack high-water mark", ram["stack_used"], ram["stack_reserved"]),
+    ]
+    show_table("Memory, bytes", ("", "used", "available"), memory)
+    if counts["inference"]:
+        show(f"inference: [bold]{counts['inference']:,}[/bold] instructions (exact)")
+        if counts["frontend_per_clip"]:
+            show(f"front end: {counts['frontend_per_clip']:,} instructions a clip (exact)")
+        guess = document["estimates"]
+        show(
+            f"estimates: {guess['latency_ms']:.2f} ms at {document['clock_hz'] / 1e6:g} MHz, "
+            f"{guess['energy_uj']:.1f} uJ an inference [dim]({guess['source']})[/dim]"
+        )
+    if result.clips:
+        rows = [
+            (c.index, c.label, c.predicted, str(max(c.scores)), "yes" if c.agrees else "NO")
+            for c in result.clips
+        ]
+        columns = ("recording", "is", "board says", "score", "equals Python")
+        show_table("Recordings streamed over UART", columns, rows, right=3)
+    verdict = "[green]bit-exact[/green]" if result.exact else "[red]NOT bit-exact[/red]"
+    show(f"{verdict}: {result.compared} inputs, board = interpreter")

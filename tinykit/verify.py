@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Four executors, one answer: show that they agree bit for bit on a run's recordings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinykit.boards import Board
+from tinykit.errors import DoesNotFitError, TinykitError
+from tinykit.files import write_atomic
+from tinykit.network import Network, interpret, interpret_all
+from tinykit.runs import Run
+from tinykit.workflow import Tick, build_firmware, generate_firmware, run_firmware
+
+Int8Array = NDArray[np.int8]
+_RANDOM_INPUTS = 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """One executor, held against the NumPy interpreter.
+
+    Attributes:
+        executor: what ran.
+        core: the core it ran on; None for software without one.
+        inputs: how many were compared.
+        compares: which values were compared.
+        exact: whether all were equal; None if the executor could not run.
+        detail: the first difference, or why it did not run.
+    """
+
+    executor: str
+    core: str | None
+    inputs: int
+    compares: str
+    exact: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The rows for one Network."""
+
+    network: str
+    inputs: int
+    rows: tuple[Row, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every executor that ran was exact."""
+        return all(row.exact is not False for row in self.rows)
+
+    @property
+    def sentence(self) -> str:
+        """Such as `bit-exact: interpreter = host C = cortex-m4f = rv32imc`."""
+        names = ["interpreter"]
+        for row in self.rows:
+            name = row.core or row.executor
+            if row.exact and name not in names:
+                names.append(name)
+        wrong = [row.executor for row in self.rows if row.exact is False]
+        if wrong:
+            return f"NOT bit-exact: {', '.join(wrong)} differ from the interpreter"
+        return f"bit-exact: {' = '.join(names)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of RUN/verify.json."""
+        return {
+            "network": self.network,
+            "inputs": self.inputs,
+            "exact": self.exact,
+            "sentence": self.sentence,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def is_int8(network: Network) -> bool:
+    """Whether every weight and activation has 8 bits, so that TFLite can run it."""
+    weights = [getattr(op, "weight_bits", 8) for op in network.ops]
+    return all(bits == 8 for bits in [*weights, *(t.bits for t in network.tensors)])
+
+
+def verify(
+    run: Run,
+    boards: Sequence[Board],
+    *,
+    emulators: Sequence[str] = ("auto",),
+    clips: int = 10,
+    sanitize: bool = False,
+    tick: Tick = lambda: None,
+) -> Agreement:
+    """Compare every executor with the interpreter; keeps the result in RUN/verify.json.
+
+    Args:
+        run: the run; without a front end, random features stand for recordings.
+        boards: to build and boot; one that the network does not fit on is reported, not failed.
+        emulators: "auto", or several names to boot each board under each that knows it.
+        clips: recordings to stream through each board's own front end.
+        sanitize: run the host's C under ASan and UBSan.
+        tick: called after each executor.
+    """
+    features = _features(run)
+    rows = [_host_row(run, features, sanitize=sanitize)]
+    tick()
+    if is_int8(run.network):
+        rows.append(_tflite_row(run.network, features))
+    tick()
+    for board in boards:
+        rows += _board_rows(run, board, emulators, clips)
+        tick()
+    result = Agreement(run.network.digest, len(features), tuple(rows))
+    text = json.dumps(result.as_dict(), indent=1) + "\n"
+    write_atomic(run.directory / "verify.json", text)
+    return result
+
+
+def _features(run: Run) -> Int8Array:
+    if run.network.frontend is not None:
+        return run.frontend.integer(run.samples().x)
+    shape = run.network.tensor(run.network.input).shape
+    drawn = np.random.default_rng(0).integers(-128, 128, (_RANDOM_INPUTS, *shape))
+    return drawn.astype(np.int8)
+
+
+def first_difference(expected: Int8Array, got: Int8Array) -> str:
+    """Where two arrays (n, ...) differ first; empty if they are equal."""
+    if expected.shape != got.shape:
+        return f"shape {got.shape} instead of {expected.shape}"
+    if np.array_equal(expected, got):
+        return ""
+    place = tuple(int(i[0]) for i in np.nonzero(expected != got))
+    return f"input {place[0]}, element {place[1:]}: {got[place]} instead of {expected[place]}"
+
+
+def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
+    from tinykit.codegen.hostlib import HostModel
+
+    differences = []
+    compares = "scores and every layer"
+    expected = interpret_all(run.network, features)
+    with HostModel(run.network, sanitize=sanitize) as model:
+        for name, got in model.invoke_layers(features).items():
+            if wrong := first_difference(expected[name], got):
+                differences.append(f"{name}: {wrong}")
+        scores = expected[run.network.output].reshape(len(features), -1)
+        if wrong := first_difference(scores, model.invoke(features)):
+            differences.append(f"scores: {wrong}")
+        if run.network.frontend is not None:
+            compares = "features, scores and every layer"
+            heard, answered = model.invoke_clips(run.samples().x)
+            for name, ours, theirs in (("features", features, heard), ("clips", scores, answered)):
+                if wrong := first_difference(ours, theirs):
+                    differences.append(f"{name}: {wrong}")
+    return Row(
+        "host C (ASan, UBSan)" if sanitize else "host C",
+        None,
+        len(features),
+        compares,
+        not differences,
+        differences[0] if differences else "",
+    )
+
+
+def _tflite_row(network: Network, features: Int8Array) -> Row:
+    from tinykit.network.export_tflite import run_tflite, to_tflite
+
+    got = run_tflite(to_tflite(network), features).reshape(len(features), -1)
+    wrong = first_difference(interpret(network, features), got)
+    name = "tflite-runtime (reference kernels)"
+    return Row(name, None, len(features), "scores", not wrong, wrong)
+
+
+def _board_rows(run: Run, board: Board, emulators: Sequence[str], clips: int) -> list[Row]:
+    title = f"{board.id} under {{}}"
+    try:
+        firmware = generate_firmware(run, board)
+    except DoesNotFitError as error:
+        return [Row(title.format("nothing"), board.core, 0, "-", None, error.what)]
+    build = build_firmware(firmware)
+    stream = run.samples().first(clips) if run.network.frontend is not None and clips else None
+    rows = []
+    for name in emulators if list(emulators) == ["auto"] else _known(board, emulators):
+        result = run_firmware(firmware, build, emulator=name, clips=stream)
+        wrong = [*result.differences, *(f"clip {c.index}" for c in result.clips if not c.agrees)]
+        rows.append(
+            Row(
+                title.format(result.emulator),
+                board.core,
+                result.compared,
+                "features, scores and every layer" if stream is not None else "scores, layers",
+                result.exact,
+                wrong[0] if wrong else "",
+            )
+        )
+    return rows
+
+
+def _known(board: Board, emulators: Sequence[str]) -> list[str]:
+    """Those of `emulators` that know the board."""
+    known = [name for name in emulators if name in board.emulators]
+    if not known and board.arch != "host":
+        raise TinykitError(
+            f"none of {', '.join(emulators)} knows {board.name}.",
+            where="--emulator",
+            remedy=f"It runs under {', '.join(board.emulators)}.",
+        )
+    return known or ["host"]
