@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinykit.errors import TinykitError
+from tinykit.frontends import from_config
 from tinykit.network import Network, interpret
-from tinykit.network.sample import ds_cnn, har_cnn, random_input, random_network
+from tinykit.network.sample import Builder, ds_cnn, har_cnn, random_input, random_network
 from tinykit.network.store import from_bytes, to_bytes
 
 NETWORK = har_cnn("mixed", widths=(4, 4), steps=32)
@@ -45,6 +46,31 @@ def test_any_network_survives(seed: int) -> None:
     again = from_bytes(data)
     assert again.digest == network.digest
     assert to_bytes(again) == data
+
+
+def test_what_json_would_change_is_the_same_before_and_after() -> None:
+    network = replace(NETWORK, metadata={10: (1, 2), 9: {"b": None, "a": 0.1}, "c": True})
+    again = from_bytes(to_bytes(network))
+    assert again.metadata == {"10": [1, 2], "9": {"b": None, "a": 0.1}, "c": True}
+    assert again.digest == network.digest
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "logmel", "imu"])
+def test_front_ends_travel_along(kind: str) -> None:
+    frontend = from_config({"kind": kind})
+    builder = Builder(np.random.default_rng(0), frontend.output_shape).mean().dense(2)
+    plain = builder.build()
+    tensors = tuple(
+        replace(t, scale=frontend.scale, zero_point=frontend.zero_point)
+        if t.scale == plain.tensor("input").scale
+        else t
+        for t in plain.tensors
+    )
+    network = replace(plain, tensors=tensors, frontend=frontend.to_config())
+    again = from_bytes(to_bytes(network))
+    assert again.digest == network.digest
+    assert again.frontend is not None
+    assert from_config(again.frontend) == frontend
 
 
 def test_the_digest_sees_every_part() -> None:

@@ -205,6 +205,34 @@ def test_clamps_become_activations(zero_point: int, low: int, high: int) -> None
     agree(_one_layer(zero_point=zero_point, low=low, high=high), 0, 40)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 32), st.floats(-16, 6), st.booleans(), st.booleans())
+def test_any_multiplier(seed: int, power: float, dense: bool, per_channel: bool) -> None:
+    """Outputs from all rounded to zero to all clamped, left shifts included."""
+    rng = np.random.default_rng(seed)
+    builder = Builder(rng, (12,) if dense else (3, 2, 4))
+    if dense:
+        network = builder.dense(5, relu=False, per_channel=per_channel).build()
+    else:
+        network = builder.conv(5, (2, 2), relu=False, per_channel=per_channel).build()
+    op, source = network.ops[0], network.tensors[0]
+    assert isinstance(op, Weighted)
+    scale = source.scale * float(op.weight_scale.mean()) * 2.0**-power
+    step = requantize_from_scales(
+        source.scale,
+        op.weight_scale,
+        scale,
+        channels=5,
+        low=-128,
+        high=127,
+        float32_product=dense,
+    )
+    bias = rng.integers(-(1 << 20), 1 << 20, 5).astype(np.int32)
+    ops = (replace(op, requantize=step, bias=bias), *network.ops[1:])
+    tensors = (source, *(replace(tensor, scale=scale) for tensor in network.tensors[1:]))
+    agree(replace(network, ops=ops, tensors=tensors), seed)
+
+
 def test_another_clamp_is_refused() -> None:
     with pytest.raises(TinykitError, match=r"conv0: clamps to -20\.\.99"):
         to_tflite(_one_layer(zero_point=-20, low=-20, high=99))

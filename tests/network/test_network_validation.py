@@ -146,8 +146,12 @@ FAULTS: dict[str, tuple[Change, str]] = {
         lambda n: with_tensor(n, "reshape3_out", shape=(25,)),
         r"reshape3: cannot turn \(3, 2, 4\) into \(25,\)",
     ),
-    "metadata": (lambda n: {"metadata": {"a": np.float32(1)}}, "does not fit in JSON"),
-    "infinite": (lambda n: {"metadata": {"a": float("inf")}}, "does not fit in JSON"),
+    "metadata": (lambda n: {"metadata": {"a": np.float32(1)}}, "does not fit in a file"),
+    "infinite": (lambda n: {"metadata": {"a": float("inf")}}, "does not fit in a file"),
+    "NumPy stride": (
+        lambda n: with_op(n, "conv0", stride=(np.int64(1), 1)),
+        "does not fit in a file",
+    ),
 }
 
 

@@ -37,7 +37,7 @@ from tinykit.network.validate import accumulator_bound
 Floats = NDArray[Any]
 
 # Elements a chunk of the batch may take in one step: small enough for the cache.
-_CHUNK_ELEMENTS = 1 << 19
+_CHUNK_ELEMENTS = 1 << 16
 
 
 def interpret(network: Network, x: Int8Array) -> Int8Array:

@@ -89,8 +89,11 @@ def requantize_from_scales(
 
 def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike) -> Int64Array:
     """round(a * b / 2^31) of int32 values, halves towards plus infinity; -2^31 twice saturates."""
-    product = np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64)
-    return np.minimum((product + (1 << 30)) >> 31, _INT32_MAX)
+    # In place from here on: this is where the interpreter spends its time.
+    product = np.asarray(np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64))
+    product += 1 << 30
+    product >>= 31
+    return np.minimum(product, _INT32_MAX, out=product)
 
 
 def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Int64Array:
@@ -99,8 +102,11 @@ def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Int64Array:
     power = np.asarray(exponent, dtype=np.int64)
     half = (np.int64(1) << power) >> 1
     # Where nothing is shifted out, nothing may be taken off a negative value either.
-    away = (value >> 63) & -(power > 0).astype(np.int64)
-    return (value + half + away) >> power
+    rounded = np.asarray((value >> 63) & -(power > 0).astype(np.int64))
+    rounded += half
+    rounded += value
+    rounded >>= power
+    return rounded
 
 
 def multiply_by_quantized_multiplier(
@@ -115,7 +121,9 @@ def multiply_by_quantized_multiplier(
         shift: in [-31, 30]; positive shifts left.
     """
     power = np.asarray(shift, dtype=np.int64)
-    shifted = np.asarray(acc, dtype=np.int64) << np.maximum(power, 0)
+    shifted = np.asarray(acc, dtype=np.int64)
+    if power.max(initial=0) > 0:
+        shifted = shifted << np.maximum(power, 0)
     return rounding_divide_by_pot(
         saturating_rounding_doubling_high_mul(shifted, multiplier), np.maximum(-power, 0)
     )

@@ -84,7 +84,7 @@ def load(path: Path) -> Network:
 
 def to_bytes(network: Network) -> bytes:
     """The file's content."""
-    described, arrays = _describe(network)
+    described, arrays = describe(network)
     members = {name: _npy(array) for name, array in arrays.items()}
     manifest = {
         "format": FORMAT,
@@ -144,7 +144,7 @@ def from_bytes(data: bytes, where: str | Path | None = None) -> Network:
 
 def content_digest(network: Network) -> str:
     """SHA-256 (hex) of the description and every array's type, shape and values."""
-    described, arrays = _describe(network)
+    described, arrays = describe(network)
     state = hashlib.sha256(_canonical(described))
     for name, array in sorted(arrays.items()):
         head = f"\n{name} {array.dtype.str} {array.shape}\n"
@@ -176,7 +176,7 @@ def _npy(array: NDArray[Any]) -> bytes:
 # Writing
 
 
-def _describe(network: Network) -> tuple[Json, Arrays]:
+def describe(network: Network) -> tuple[Json, Arrays]:
     """The network as JSON that names its arrays, and the arrays."""
     arrays: Arrays = {}
     described = {
@@ -187,10 +187,11 @@ def _describe(network: Network) -> tuple[Json, Arrays]:
         "labels": list(network.labels),
         "tensors": [_plain(tensor) for tensor in network.tensors],
         "ops": [_describe_op(op, f"{i:03d}", arrays) for i, op in enumerate(network.ops)],
-        "frontend": None if network.frontend is None else dict(network.frontend),
-        "metadata": dict(network.metadata),
+        "frontend": network.frontend,
+        "metadata": network.metadata,
     }
-    return described, arrays
+    # Once through JSON, so that tuples and number keys already are what a reader will find.
+    return json.loads(json.dumps(described, allow_nan=False)), arrays
 
 
 def _plain(item: Any) -> dict[str, Json]:
@@ -237,7 +238,7 @@ def _parse(data: bytes) -> Network:
         arrays[name] = _array(name, members[name])
     network = _network(_mapping(manifest["network"]), arrays)
     # What saving would write and nothing else: no stray member, no array under another's name.
-    if not set(_describe(network)[1]) == set(arrays) == set(members) - {_MANIFEST}:
+    if not set(describe(network)[1]) == set(arrays) == set(members) - {_MANIFEST}:
         raise _fail("holds arrays that no layer has.")
     if network.digest != manifest["digest"]:
         raise _fail("is damaged: its content does not match its digest.")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from tinykit.network.network import Network
 
 KNOWN_BITS = (8, 4, 2)
-MAX_ELEMENTS = 1 << 26
+# Small enough for the sum of a pool over a whole tensor to stay below 2^31.
+MAX_ELEMENTS = 1 << 23
 MAX_SIDE = (1 << 16) - 1
 
 # Room is left above the accumulator for the output's zero point, which is added after scaling.
@@ -458,12 +458,15 @@ def _check_ends(network: Network) -> None:
 
 
 def _check_json(network: Network) -> None:
-    for name, content in (("front end", network.frontend), ("metadata", network.metadata)):
-        try:
-            json.dumps(content, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise _fail(
-                network,
-                f"the {name} does not fit in JSON: {error}.",
-                remedy="Keep only text, finite Python numbers, lists and dictionaries in it.",
-            ) from error
+    """The front end, the metadata, and every number must be what a file can hold."""
+    from tinykit.network.store import describe
+
+    try:
+        describe(network)
+    except (TypeError, ValueError) as error:
+        raise _fail(
+            network,
+            f"does not fit in a file: {error}.",
+            remedy="Keep only text, finite Python (not NumPy) numbers, lists and dictionaries "
+            "in the front end, the metadata and the layers' settings.",
+        ) from error
