@@ -106,22 +106,41 @@ void tk_unpack16(const uint8_t *packed, size_t count, unsigned bits, int16_t *ou
     }
 }
 
+// Two packed bytes, four nibbles, to the four bytes of a word, by spreading halves then nibbles.
+static uint32_t spread_nibbles(const uint8_t *packed)
+{
+    const uint32_t raw = (packed[0] | (uint32_t)packed[1] << 8) ^ 0x8888u;
+    const uint32_t halves = (raw | raw << 8) & 0x00FF00FFu;
+    return (halves | halves << 4) & 0x0F0F0F0Fu;
+}
+
+// One packed byte, four values of two bits, to the four bytes of a word.
+static uint32_t spread_crumbs(const uint8_t *packed)
+{
+    const uint32_t raw = *packed ^ 0xAAu;
+    const uint32_t halves = (raw | raw << 12) & 0x000F000Fu;
+    return (halves | halves << 6) & 0x03030303u;
+}
+
 void tk_unpack8(const uint8_t *packed, size_t count, unsigned bits, int8_t *out)
 {
     if (bits == 8u) {
         memcpy(out, packed, count);
         return;
     }
-    const unsigned per_byte = 8u / bits;
-    const uint32_t flip = bits == 4u ? 0x88u : 0xAAu;
-    const uint32_t mask = (1u << bits) - 1u;
-    while (count != 0) {
-        uint32_t byte = *packed++ ^ flip;
-        size_t run = count < per_byte ? count : per_byte;
-        count -= run;
-        for (; run != 0; --run, byte >>= bits) {
-            *out++ = (int8_t)(byte & mask);
+    const int32_t offset = tk_unpack_offset(bits);
+    size_t i = 0;
+    if (bits == 4u) {
+        for (; i + 4 <= count; i += 4) {
+            tk_store32_aligned(out + i, spread_nibbles(packed + i / 2));
         }
+    } else {
+        for (; i + 4 <= count; i += 4) {
+            tk_store32_aligned(out + i, spread_crumbs(packed + i / 4));
+        }
+    }
+    for (; i < count; ++i) {
+        out[i] = (int8_t)(tk_get(packed, i, bits) + offset);
     }
 }
 

@@ -310,7 +310,8 @@ def is_alias(op: Op, x: Tensor, y: Tensor) -> bool:
     return tensor_bytes(x) == tensor_bytes(y) and (one_pixel or x.shape[-1] == y.shape[-1])
 
 
-def _repack(index: int, op: Reshape, x: Tensor, y: Tensor) -> Layer:
+def reshape_layer(index: int, op: Reshape, x: Tensor, y: Tensor) -> Layer:
+    """The Layer of a reshape that is no alias."""
     return Layer(
         index=index,
         op=op,
@@ -353,7 +354,7 @@ def choose_kernels(network: Network, *, planes: bool) -> tuple[Layer, ...]:
         elif isinstance(op, AvgPool2D | MaxPool2D):
             layer = _pool(index, op, x, y)
         elif isinstance(op, Reshape):
-            layer = _repack(index, op, x, y)
+            layer = reshape_layer(index, op, x, y)
         else:
             raise TinykitError(
                 f"there is no kernel for {type(op).__name__}.",
@@ -372,9 +373,7 @@ _BYTE_FIELDS_OF_WINDOWS = frozenset(
 
 
 def _check_fields(layer: Layer) -> None:
-    narrow = _BYTE_FIELDS | (
-        _BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset()
-    )
+    narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
     for name, value in (layer.fields | {"row length": layer.row_length}).items():
         limit = 0xFF if name in narrow else 0xFFFFFFFF if layer.kind == "repack" else 0xFFFF
         if value > limit:

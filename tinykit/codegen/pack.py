@@ -64,7 +64,7 @@ def pack_rows(rows: Int8Array, bits: int, *, planes: bool) -> WordArray:
         padded.reshape(channels, -1, weights_per_word(bits)), bits, _positions(bits, planes)
     )
     pairs = channels // 2
-    paired = words[: 2 * pairs].reshape(pairs, 2, -1).transpose(0, 2, 1).reshape(-1)
+    paired = words[: 2 * pairs].reshape(pairs, 2, words.shape[1]).transpose(0, 2, 1).reshape(-1)
     return np.concatenate([paired, words[2 * pairs :].reshape(-1)])
 
 

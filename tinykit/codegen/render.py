@@ -262,10 +262,10 @@ def render_model(
             ],
         },
     }
-    return {
-        name: render_template(f"{name}.j2", **context) for name in ("model.c", "model.h")
-    }
+    return {name: render_template(f"{name}.j2", **context) for name in ("model.c", "model.h")}
 
 
 def _comment_lines(text: str) -> list[str]:
-    return ["".join(c if c.isascii() else "?" for c in line).rstrip("\\") for line in text.split("\n")]
+    return [
+        "".join(c if c.isascii() else "?" for c in line).rstrip("\\") for line in text.split("\n")
+    ]

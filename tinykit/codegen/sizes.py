@@ -213,7 +213,9 @@ def check_sizes(network: Network, board: Board, sizes: Sizes) -> None:
             f"{flash} bytes of flash are missing ({sizes.flash} needed, {board.flash_bytes} there)"
         )
     if ram:
-        lacks.append(f"{ram} bytes of RAM are missing ({sizes.ram} needed, {board.ram_bytes} there)")
+        lacks.append(
+            f"{ram} bytes of RAM are missing ({sizes.ram} needed, {board.ram_bytes} there)"
+        )
     if not lacks:
         return
     parts = sizes.ram_parts if ram else sizes.flash_parts

@@ -27,6 +27,8 @@ typedef struct {
     uint32_t taps;
     // Output channels rounded up to a multiple of four.
     uint32_t padded;
+    // Which column of the buffer lies under the leftmost taps: its columns rotate.
+    uint32_t slot;
 } window;
 
 static int is_direct(const tk_depthwise_params *p)
@@ -41,7 +43,7 @@ static window window_start(const tk_depthwise_params *p, const uint8_t *in, void
     const uint32_t padded = (p->channels + 3u) & ~3u;
     int32_t *offset = scratch;
     int8_t *pixels = (int8_t *)(offset + even);
-    window w = {p, in, offset, pixels, pixels, taps, padded};
+    window w = {p, in, offset, pixels, pixels, taps, padded, 0};
     if (is_direct(p)) {
         w.base = (const int8_t *)in;
         memset(pixels, p->in_zero_point, padded);
@@ -70,26 +72,42 @@ static void unpack_tap(const window *w, const uint8_t *pixel, int8_t *out)
     }
 }
 
-// Points the taps at the pixels around input position (y, x).
-static void window_move(const window *w, int32_t y, int32_t x)
+// Brings the pixel at offset `from` into the buffer at `place`.
+static void fill_pixel(const window *w, int inside, int32_t from, int8_t *place)
+{
+    const tk_depthwise_params *p = w->p;
+    if (inside) {
+        unpack_tap(w, w->in + from, place);
+    } else {
+        memset(place, p->in_zero_point + tk_unpack_offset(p->in_bits), p->channels);
+    }
+}
+
+// Points the taps at the pixels around input position (y, x). The `fresh` rightmost columns of taps
+// are new; the others were under the window before, and what was unpacked for them is used again.
+static void window_move(const window *w, int32_t y, int32_t x, uint32_t fresh)
 {
     const tk_depthwise_params *p = w->p;
     const int direct = is_direct(p);
+    const uint32_t width = p->kernel_width;
     const int32_t blank = (int32_t)(w->pixels - (const int8_t *)w->in);
     const int32_t bytes = (int32_t)tk_pixel_bytes(p->in_channels, p->in_bits);
-    uint32_t tap = 0;
+    int32_t *offset = w->offset;
     for (uint32_t row = 0; row < p->kernel_height; ++row, y += p->dilation_height) {
         int32_t at = x;
-        for (uint32_t col = 0; col < p->kernel_width; ++col, ++tap, at += p->dilation_width) {
+        uint32_t slot = w->slot;
+        for (uint32_t col = 0; col < width; ++col, at += p->dilation_width) {
             const int inside = y >= 0 && y < p->in_height && at >= 0 && at < p->in_width;
             const int32_t from = (y * p->in_width + at) * bytes;
-            int8_t *pixel = w->pixels + tap * w->padded;
             if (direct) {
-                w->offset[tap] = inside ? from : blank;
-            } else if (inside) {
-                unpack_tap(w, w->in + from, pixel);
-            } else {
-                memset(pixel, p->in_zero_point + tk_unpack_offset(p->in_bits), p->channels);
+                *offset++ = inside ? from : blank;
+                continue;
+            }
+            const uint32_t place = (row * width + slot) * w->padded;
+            *offset++ = (int32_t)place;
+            slot = slot + 1 == width ? 0 : slot + 1;
+            if (col + fresh >= width) {
+                fill_pixel(w, inside, from, w->pixels + place);
             }
         }
     }
@@ -216,21 +234,37 @@ TK_INLINE void convolve_pixel(const window *w, unsigned bits, uint8_t *out)
     }
 }
 
+// Moves one stride to the right; returns how many columns of taps are new there.
+static uint32_t window_advance(window *w)
+{
+    const uint32_t width = w->p->kernel_width;
+    const uint32_t stride = w->p->stride_width;
+    if (stride >= width || w->p->dilation_width != 1) {
+        return width;
+    }
+    w->slot += stride;
+    w->slot = w->slot >= width ? w->slot - width : w->slot;
+    return stride;
+}
+
 TK_INLINE tk_status convolve(const tk_depthwise_params *p, const void *in, uint8_t *out,
                              void *scratch)
 {
-    const window w = window_start(p, in, scratch);
+    window w = window_start(p, in, scratch);
     const size_t out_bytes = tk_pixel_bytes(p->channels, p->requantize.bits);
     int32_t y = -p->pad_top;
     for (uint32_t row = 0; row < p->out_height; ++row, y += p->stride_height) {
         int32_t x = -p->pad_left;
+        uint32_t fresh = p->kernel_width;
+        w.slot = 0;
         for (uint32_t col = 0; col < p->out_width; ++col, x += p->stride_width) {
-            window_move(&w, y, x);
+            window_move(&w, y, x, fresh);
             if (p->requantize.bits == 8) {
                 convolve_pixel(&w, 8, out);
             } else {
                 convolve_pixel(&w, p->requantize.bits, out);
             }
+            fresh = window_advance(&w);
             out += out_bytes;
         }
     }

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All kernels in one shared library, called through ctypes with guards around their memory."""
+
+from __future__ import annotations
+
+import ctypes as c
+from pathlib import Path
+
+import numpy as np
+
+from tinykit.codegen.hostlib import WARNINGS, compile_c
+from tinykit.codegen.kernels import Layer, Scaling
+from tinykit.network.ops import Tensor
+from tinykit.network.packing import activation_bytes, pack_activations, unpack_activations
+from tinykit.resources import resource_dir
+
+GUARD = 64
+PAINT = 0xA5
+# A trap is a signal that ends the test run: no undefined behaviour passes unseen.
+UNDEFINED = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+
+
+class Requantize(c.Structure):
+    _fields_ = (
+        ("bias", c.POINTER(c.c_int32)),
+        ("multiplier", c.POINTER(c.c_int32)),
+        ("shift", c.POINTER(c.c_int8)),
+        ("zero_point", c.c_int8),
+        ("low", c.c_int8),
+        ("high", c.c_int8),
+        ("bits", c.c_uint8),
+    )
+
+
+class Matmul(c.Structure):
+    _fields_ = (
+        ("weight", c.POINTER(c.c_uint32)),
+        ("length", c.c_uint16),
+        ("channels", c.c_uint16),
+        ("requantize", Requantize),
+    )
+
+
+_WINDOW = tuple(
+    (name, c.c_uint8)
+    for name in (
+        "kernel_height",
+        "kernel_width",
+        "stride_height",
+        "stride_width",
+        "dilation_height",
+        "dilation_width",
+        "pad_top",
+        "pad_left",
+        "in_bits",
+    )
+)
+_SIZES = tuple(
+    (name, c.c_uint16)
+    for name in ("in_height", "in_width", "in_channels", "out_height", "out_width")
+)
+
+
+class Conv2D(c.Structure):
+    _fields_ = (*_SIZES, *_WINDOW, ("in_zero_point", c.c_int8), ("matmul", Matmul))
+
+
+class Depthwise(c.Structure):
+    _fields_ = (
+        *_SIZES,
+        ("channels", c.c_uint16),
+        *_WINDOW,
+        ("in_zero_point", c.c_int8),
+        ("weight", c.POINTER(c.c_uint32)),
+        ("requantize", Requantize),
+    )
+
+
+class Dense(c.Structure):
+    _fields_ = (("in_features", c.c_uint16), ("in_bits", c.c_uint8), ("matmul", Matmul))
+
+
+class Pool(c.Structure):
+    _fields_ = (
+        *(
+            (name, c.c_uint16)
+            for name in (
+                "in_height",
+                "in_width",
+                "out_height",
+                "out_width",
+                "channels",
+                "kernel_height",
+                "kernel_width",
+                "stride_height",
+                "stride_width",
+            )
+        ),
+        ("pad_top", c.c_uint8),
+        ("pad_left", c.c_uint8),
+        ("bits", c.c_uint8),
+    )
+
+
+class Repack(c.Structure):
+    _fields_ = (
+        ("values", c.c_uint32),
+        ("in_channels", c.c_uint32),
+        ("out_channels", c.c_uint32),
+        ("bits", c.c_uint8),
+    )
+
+
+_STRUCTS = {
+    "tk_conv2d_params": Conv2D,
+    "tk_depthwise_params": Depthwise,
+    "tk_dense_params": Dense,
+    "tk_pool_params": Pool,
+    "tk_repack_params": Repack,
+}
+
+
+def build(folder: Path, *, dsp: bool, wide: bool = False) -> c.CDLL:
+    """Compile every kernel into one library with undefined behaviour trapped."""
+    source = resource_dir("firmware") / "src"
+    library = folder / f"kernels-{dsp:d}{wide:d}.so"
+    sources = [*sorted((source / "kernels").glob("*.c")), source / "packing.c"]
+    flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
+    flags += ["-DTK_EMULATE_DSP"] if dsp else []
+    flags += ["-DTK_WIDE_ACCUMULATORS"] if wide else []
+    compile_c([*sources, Path(__file__).with_name("shim.c")], library, flags)
+    return c.CDLL(str(library))
+
+
+def _requantize(s: Scaling) -> tuple[Requantize, list[np.ndarray]]:
+    keep = [np.ascontiguousarray(a) for a in (s.bias, s.multiplier, s.shift)]
+    struct = Requantize(
+        keep[0].ctypes.data_as(c.POINTER(c.c_int32)),
+        keep[1].ctypes.data_as(c.POINTER(c.c_int32)),
+        keep[2].ctypes.data_as(c.POINTER(c.c_int8)),
+        s.zero_point,
+        s.low,
+        s.high,
+        s.bits,
+    )
+    return struct, keep
+
+
+def _params(layer: Layer) -> tuple[c.Structure, list[np.ndarray]]:
+    params = _STRUCTS[layer.params_type](**layer.fields)
+    if layer.scaling is None or layer.weight is None:
+        return params, []
+    weight = np.ascontiguousarray(layer.weight)
+    requantize, keep = _requantize(layer.scaling)
+    pointer = weight.ctypes.data_as(c.POINTER(c.c_uint32))
+    if layer.kind == "depthwise":
+        params.weight, params.requantize = pointer, requantize
+    else:
+        params.matmul = Matmul(pointer, layer.row_length, len(layer.scaling.bias), requantize)
+    return params, [weight, *keep]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 8) * 8
+
+
+def call(library: c.CDLL, layer: Layer, x: np.ndarray, source: Tensor, result: Tensor):
+    """Run one layer on int8 `x` of source.shape; fails if it writes where it may not."""
+    packed = pack_activations(x, source.bits).tobytes()
+    sizes = [len(packed), activation_bytes(result.shape, result.bits), layer.scratch_bytes]
+    at = np.cumsum([GUARD, *(_aligned(s) + GUARD for s in sizes)])
+    arena = np.full(at[-1] + 8, PAINT, np.uint8)
+    base = arena.ctypes.data + (-arena.ctypes.data) % 8
+    start = base - arena.ctypes.data
+    arena[start + at[0] : start + at[0] + sizes[0]] = np.frombuffer(packed, np.uint8)
+    params, keep = _params(layer)
+    pointers = [c.c_void_p(base + int(a)) for a in at[:3]]
+    arguments = pointers if layer.scaling is not None else pointers[:2]
+    status = getattr(library, layer.function)(c.byref(params), *arguments)
+    assert status == 0
+    assert len(keep) in (0, 4)
+    untouched = np.ones(len(arena), bool)
+    for offset, size in zip(at, sizes, strict=False):
+        untouched[start + offset : start + offset + size] = False
+    assert (arena[untouched] == PAINT).all(), "wrote outside its buffers"
+    assert arena[start + at[0] : start + at[0] + sizes[0]].tobytes() == packed, "wrote its input"
+    out = arena[start + at[1] : start + at[1] + sizes[1]]
+    return unpack_activations(out, result.shape, result.bits)

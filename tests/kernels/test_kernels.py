@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every kernel at every width, on random shapes, against the interpreter, bit for bit."""
+
+from __future__ import annotations
+
+import ctypes as c
+from itertools import product
+
+import kernel_library
+import numpy as np
+import pytest
+
+from tinykit.codegen.kernels import choose_kernels, is_alias, reshape_layer
+from tinykit.network import AvgPool2D, MaxPool2D, Network, Reshape, Tensor
+from tinykit.network.interpreter import run_op
+from tinykit.network.requantize import requantize
+from tinykit.network.sample import Builder, random_input
+
+WIDTHS = (8, 4, 2)
+# Of weights, input and output.
+TRIPLES = list(product(WIDTHS, WIDTHS, WIDTHS))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "dsp"])
+def library(request, tmp_path_factory):
+    return request.param, kernel_library.build(tmp_path_factory.mktemp("k"), dsp=request.param)
+
+
+def _window(rng: np.random.Generator, shape: tuple[int, ...]) -> dict:
+    """A kernel, stride, dilation and lopsided padding that give at least one pixel."""
+    kernel = tuple(int(k) for k in rng.integers(1, 5, 2))
+    dilation = tuple(int(d) for d in rng.integers(1, 3, 2))
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    pads = [int(rng.integers(0, e)) for e in (extent[0], extent[0], extent[1], extent[1])]
+    for axis in (0, 1):
+        # Windows of one output pixel come up often, those of none never.
+        short = extent[axis] - shape[axis] - pads[2 * axis] - pads[2 * axis + 1]
+        if short > 0:
+            kernel = tuple(1 if a == axis else k for a, k in enumerate(kernel))
+            pads[2 * axis : 2 * axis + 2] = [0, 0]
+    stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+    return {"kernel": kernel, "stride": stride, "padding": tuple(pads), "dilation": dilation}
+
+
+def _start(rng: np.random.Generator, bits: int, channels: int) -> Builder:
+    shape = (int(rng.integers(1, 8)), int(rng.integers(1, 7)), channels)
+    return Builder(rng, shape, bits=bits)
+
+
+def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) -> None:
+    dsp, kernels = library
+    chosen = choose_kernels(network, planes=dsp)[layer]
+    source = network.tensor(chosen.op.inputs[0])
+    result = network.tensor(chosen.op.output)
+    x = random_input(rng, source, 2)
+    want = run_op(chosen.op, x, source, result)
+    for one, expected in zip(x, want, strict=True):
+        got = kernel_library.call(kernels, chosen, one, source, result)
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
+def test_convolution(library, weight, inp, out):
+    rng = np.random.default_rng(weight * 100 + inp * 10 + out)
+    for _ in range(6):
+        builder = _start(rng, inp, int(rng.integers(1, 12)))
+        window = _window(rng, builder.shape)
+        builder.conv(int(rng.integers(1, 10)), **window, weight_bits=weight, bits=out)
+        _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
+def test_pointwise(library, weight, inp, out):
+    rng = np.random.default_rng(weight * 100 + inp * 10 + out + 1)
+    for channels in (1, 7, 16, 33):
+        builder = _start(rng, inp, channels)
+        builder.conv(
+            int(rng.integers(1, 10)), (1, 1), padding="valid", weight_bits=weight, bits=out
+        )
+        _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
+def test_depthwise(library, weight, inp, out):
+    rng = np.random.default_rng(weight * 100 + inp * 10 + out + 2)
+    for case in range(8):
+        channels = (4, 8)[case % 2] if case < 4 else int(rng.integers(1, 11))
+        builder = _start(rng, inp, channels)
+        window = _window(rng, builder.shape)
+        multiplier = int(rng.integers(1, 4)) if case >= 5 else 1
+        builder.depthwise(**window, multiplier=multiplier, weight_bits=weight, bits=out)
+        _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
+def test_dense(library, weight, inp, out):
+    rng = np.random.default_rng(weight * 100 + inp * 10 + out + 3)
+    for features in (1, 5, 8, 40, 67):
+        builder = Builder(rng, (features,), bits=inp)
+        builder.dense(int(rng.integers(1, 8)), weight_bits=weight, bits=out)
+        _check(library, builder.build(), rng)
+
+
+@pytest.mark.parametrize("kind", [AvgPool2D, MaxPool2D])
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_pools(library, kind, bits):
+    rng = np.random.default_rng(bits)
+    for _ in range(8):
+        builder = _start(rng, bits, int(rng.integers(1, 10)))
+        kernel = tuple(int(rng.integers(1, 1 + side)) for side in builder.shape[:2])
+        pads = tuple(int(rng.integers(0, k)) for k in (kernel[0], kernel[0], kernel[1], kernel[1]))
+        stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+        builder.pool(kind, kernel, stride=stride, padding=pads)
+        _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+@pytest.mark.parametrize(("before", "after"), [((2, 3, 4), (4, 2, 3)), ((1, 1, 12), (2, 2, 3))])
+def test_reshape_that_moves_bytes(library, bits, before, after):
+    rng = np.random.default_rng(bits)
+    x, y = (Tensor(name, shape, bits, 1.0, 0) for name, shape in (("x", before), ("y", after)))
+    op = Reshape(name="r", inputs=("x",), output="y")
+    assert not is_alias(op, x, y)
+    layer = reshape_layer(0, op, x, y)
+    one = random_input(rng, x, 1)[0]
+    got = kernel_library.call(library[1], layer, one, x, y)
+    np.testing.assert_array_equal(got, one.reshape(after))
+
+
+def _flat(builder: Builder) -> Network:
+    """Close the chain with a head; its pixels may have to be averaged to fill bytes."""
+    bits = builder.tensors[-1].bits
+    if builder.shape[-1] % (8 // bits):
+        builder.mean()
+    return builder.dense(2, weight_bits=8, bits=8).build()
+
+
+@pytest.mark.parametrize("dsp", [False, True])
+@pytest.mark.parametrize("wide", [False, True])
+def test_requantize(tmp_path, dsp, wide):
+    """One accumulator at a time, over the whole range that each form allows, ties included."""
+    library = kernel_library.build(tmp_path, dsp=dsp, wide=wide)
+    rng = np.random.default_rng(7)
+    count = 200_000
+    shift = rng.integers(-30 if wide else 0, 32, count).astype(np.int32)
+    limit = np.int64((1 << 31) - (1 << 8) if wide else (1 << 30) - 1)
+    top = limit >> np.maximum(-shift, 0)
+    acc = (rng.integers(-(1 << 31), 1 << 31, count) % (2 * top + 1) - top).astype(np.int32)
+    acc[::3] >>= rng.integers(0, 31, len(acc[::3]))
+    multiplier = rng.integers(1 << 30, 1 << 31, count).astype(np.int32)
+    multiplier[::5] = 1 << 30
+    multiplier[::7] = 0
+    want = requantize(acc, multiplier, -shift, 3, -128, 127)
+    got = np.zeros(count, np.int32)
+    struct = kernel_library.Requantize(None, None, None, 3, -128, 127, 8)
+
+    def pointer(a: np.ndarray):
+        return a.ctypes.data_as(c.POINTER(c.c_int32))
+
+    library.shim_requantize(
+        c.byref(struct),
+        pointer(acc),
+        pointer(multiplier),
+        pointer(shift),
+        pointer(got),
+        c.c_size_t(count),
+    )
+    np.testing.assert_array_equal(got, want)
