@@ -32,7 +32,8 @@ Pair = tuple[int, int]
 Padding = Any
 
 PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
-SIDES = st.tuples(st.integers(5, 11), st.integers(5, 9), st.integers(1, 5))
+# The largest window, 3 taps at dilation 3, spans 7 pixels.
+SIDES = st.tuples(st.integers(7, 12), st.integers(7, 10), st.integers(1, 5))
 PADDINGS = st.one_of(st.sampled_from(["same", "valid"]), st.tuples(*[st.integers(0, 1)] * 4))
 LAYER = {
     "relu": st.booleans(),
@@ -57,7 +58,7 @@ def codes(content: bytes) -> list[str]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 1 << 32),
     SIDES,
@@ -84,7 +85,7 @@ def test_convolutions(
     agree(builder.build(), seed)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 1 << 32),
     SIDES,
@@ -120,7 +121,7 @@ def _possible(kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> t
     return padding, dilation if stride == (1, 1) else (1, 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 1 << 32),
     SIDES,
@@ -141,7 +142,7 @@ def test_pools(
     agree(builder.pool(kind, kernel, stride=stride, padding=padding).build(), seed)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 1 << 32),
     st.integers(1, 60),
@@ -205,7 +206,7 @@ def test_clamps_become_activations(zero_point: int, low: int, high: int) -> None
     agree(_one_layer(zero_point=zero_point, low=low, high=high), 0, 40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(0, 1 << 32), st.floats(-16, 6), st.booleans(), st.booleans())
 def test_any_multiplier(seed: int, power: float, dense: bool, per_channel: bool) -> None:
     """Outputs from all rounded to zero to all clamped, left shifts included."""

@@ -215,6 +215,7 @@ class Builder:
             requantize=_nothing(channels),
             **fields,
         )
+        self._result_shape(draft)
         acc = accumulate(draft, self.x, source)
         spread = np.maximum(acc.reshape(-1, channels).std(axis=0), 1.0)
         drawn = self.rng.normal(0, 0.5, channels) * spread
@@ -245,23 +246,31 @@ class Builder:
         bottom, top = (0.0 if relu else min(bottom, 0.0)), max(top, 0.0)
         scale = float(np.float32(max(top - bottom, 1e-3) / (high - low)))
         zero_point = int(np.clip(round(low - bottom / scale), low, high))
-        shape = output_shape(op, self.shape)
-        assert shape is not None
         return (
-            Tensor(op.output, shape, bits, scale, zero_point),
+            Tensor(op.output, self._result_shape(op), bits, scale, zero_point),
             zero_point if relu else low,
             high,
         )
 
     def _append(self, op: Op, like: Tensor) -> Builder:
-        shape = output_shape(op, self.shape)
-        if shape is None:
-            shape = (int(np.prod(self.shape)),)
-        result = Tensor(op.output, shape, like.bits, like.scale, like.zero_point)
+        result = Tensor(op.output, self._result_shape(op), like.bits, like.scale, like.zero_point)
         self.x = run_op(op, self.x, self.tensors[-1], result)
         self.tensors.append(result)
         self.ops.append(op)
         return self
+
+    def _result_shape(self, op: Op) -> tuple[int, ...]:
+        """Shape of the output; a Reshape makes one row.
+
+        Raises:
+            ValueError: the window is larger than what it slides over.
+        """
+        shape = output_shape(op, self.shape)
+        if shape is None:
+            return (int(np.prod(self.shape)),)
+        if min(shape) < 1:
+            raise ValueError(f"the window of {op.name} does not fit into {self.shape}")
+        return shape
 
 
 def random_input(rng: np.random.Generator, tensor: Tensor, count: int) -> Int8Array:
