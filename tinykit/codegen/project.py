@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A complete PlatformIO project: builds where tinykit is not installed, the same bytes every time."""
+"""A complete PlatformIO project: builds without tinykit, the same bytes every time."""
 
 from __future__ import annotations
 

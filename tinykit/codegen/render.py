@@ -266,6 +266,5 @@ def render_model(
 
 
 def _comment_lines(text: str) -> list[str]:
-    return [
-        "".join(c if c.isascii() else "?" for c in line).rstrip("\\") for line in text.split("\n")
-    ]
+    ascii_only = "".join(c if c.isascii() else "?" for c in text)
+    return [line.rstrip("\\") for line in ascii_only.split("\n")]

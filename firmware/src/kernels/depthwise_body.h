@@ -203,33 +203,49 @@ TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int
 
 #endif
 
-// Requantises and stores channel `c`.
-TK_INLINE void finish(const tk_requantize *q, uint32_t c, unsigned bits, int32_t acc, uint8_t *out)
+TK_INLINE int32_t finish(const tk_requantize *q, uint32_t c, int32_t acc)
 {
-    tk_put(out, c, bits, tk_requantize_one(q, acc + q->bias[c], q->multiplier[c], q->shift[c]));
+    return tk_requantize_one(q, acc + q->bias[c], q->multiplier[c], q->shift[c]);
+}
+
+// Stores channels c to c + 3, c a multiple of four.
+TK_INLINE void store_four(uint8_t *out, uint32_t c, unsigned bits, const int32_t v[4])
+{
+    const uint32_t v0 = (uint32_t)v[0], v1 = (uint32_t)v[1];
+    const uint32_t v2 = (uint32_t)v[2], v3 = (uint32_t)v[3];
+    if (bits == 8) {
+        out[c] = (uint8_t)v0;
+        out[c + 1] = (uint8_t)v1;
+        out[c + 2] = (uint8_t)v2;
+        out[c + 3] = (uint8_t)v3;
+    } else if (bits == 4) {
+        out[c >> 1] = (uint8_t)((v0 & 15u) | v1 << 4);
+        out[(c >> 1) + 1] = (uint8_t)((v2 & 15u) | v3 << 4);
+    } else {
+        out[c >> 2] = (uint8_t)((v0 & 3u) | (v1 & 3u) << 2 | (v2 & 3u) << 4 | v3 << 6);
+    }
 }
 
 // One output pixel from a window that has been moved to it.
-TK_INLINE void convolve_pixel(const window *w, unsigned bits, uint8_t *out)
+TK_INLINE void convolve_pixel(const window *w, uint8_t *out)
 {
     // A copy, which stores to `out` cannot change, stays in registers.
     const tk_requantize q = w->p->requantize;
     const uint32_t channels = w->p->channels;
     const uint32_t *weight = w->p->weight;
-    uint32_t c = 0;
-    for (; c + 4 <= channels; c += 4, weight += GROUP_WORDS(w->taps)) {
+    for (uint32_t c = 0; c < channels; c += 4, weight += GROUP_WORDS(w->taps)) {
         int32_t acc[4];
         sum_taps(w, weight, c, acc);
+        if (c + 4 <= channels) {
 #pragma GCC unroll 4
-        for (uint32_t i = 0; i < 4; ++i) {
-            finish(&q, c + i, bits, acc[i], out);
-        }
-    }
-    if (c < channels) {
-        int32_t acc[4];
-        sum_taps(w, weight, c, acc);
-        for (uint32_t i = 0; c + i < channels; ++i) {
-            finish(&q, c + i, bits, acc[i], out);
+            for (uint32_t i = 0; i < 4; ++i) {
+                acc[i] = finish(&q, c + i, acc[i]);
+            }
+            store_four(out, c, q.bits, acc);
+        } else {
+            for (uint32_t i = 0; c + i < channels; ++i) {
+                tk_put(out, c + i, q.bits, finish(&q, c + i, acc[i]));
+            }
         }
     }
 }
@@ -259,11 +275,7 @@ TK_INLINE tk_status convolve(const tk_depthwise_params *p, const void *in, uint8
         w.slot = 0;
         for (uint32_t col = 0; col < p->out_width; ++col, x += p->stride_width) {
             window_move(&w, y, x, fresh);
-            if (p->requantize.bits == 8) {
-                convolve_pixel(&w, 8, out);
-            } else {
-                convolve_pixel(&w, p->requantize.bits, out);
-            }
+            convolve_pixel(&w, out);
             fresh = window_advance(&w);
             out += out_bytes;
         }
