@@ -22,15 +22,20 @@ def test_write_atomic_replaces_whole_file(tmp_path: Path) -> None:
 
 def test_write_below_a_file_names_the_place(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("a file, not a folder")
-    with pytest.raises(TinykitError, match="plain.*cannot write.*--out"):
+    with pytest.raises(TinykitError, match=r"plain.*cannot write.*--out"):
         write_atomic(tmp_path / "plain" / "x", "y")
 
 
 def test_directory_appears_only_when_the_block_succeeds(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with pytest.raises(RuntimeError, match="half way"), directory_atomic(target) as aside:
-        (aside / "half").write_text("x")
-        raise RuntimeError("half way")
+
+    def fail_half_way() -> None:
+        with directory_atomic(target) as aside:
+            (aside / "half").write_text("x")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail_half_way()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -100,8 +100,8 @@ def windows(run: Run, path: Path) -> Iterator[Window]:
 
 
 def _read(run: Run, frontend: Frontend, path: Path) -> NDArray[np.int16]:
-    from tinykit.data.audio import read_wav
-    from tinykit.data.folder import read_motion
+    from tinykit.data import read_wav
+    from tinykit.data import read_motion
 
     if path.suffix.lower() == ".csv":
         if frontend.kind != "imu":

@@ -80,10 +80,9 @@ class Agreement:
         }
 
 
-def is_int8(network: Network) -> bool:
-    """Whether every weight and activation has 8 bits, so that TFLite can run it."""
-    weights = [getattr(op, "weight_bits", 8) for op in network.ops]
-    return all(bits == 8 for bits in [*weights, *(t.bits for t in network.tensors)])
+def tflite_can_run(network: Network) -> bool:
+    """Whether every activation has 8 bits; narrower weights are int8 values to TFLite."""
+    return all(tensor.bits == 8 for tensor in network.tensors)
 
 
 def verify(
@@ -108,7 +107,7 @@ def verify(
     features = _features(run)
     rows = [_host_row(run, features, sanitize=sanitize)]
     tick()
-    if is_int8(run.network):
+    if tflite_can_run(run.network):
         rows.append(_tflite_row(run.network, features))
     tick()
     for board in boards:

@@ -112,8 +112,8 @@ def _self_test(run: Run, *, vectors: int, clips: int) -> Vectors:
     network = run.network
     if network.frontend is None:
         shape = network.tensor(network.input).shape
-        features = np.random.default_rng(_VECTOR_SEED).integers(-128, 128, (vectors, *shape))
-        return make_vectors(network, features.astype(np.int8))
+        drawn = np.random.default_rng(_VECTOR_SEED).integers(-128, 128, (vectors, *shape))
+        return make_vectors(network, drawn.astype(np.int8))
     samples = run.samples()
     features = run.frontend.integer(samples.first(vectors).x)
     kept = samples.first(clips)

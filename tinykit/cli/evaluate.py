@@ -30,7 +30,7 @@ def evaluate(
     """
     from tinykit.quantize.pipeline import evaluate as evaluate_run
 
-    figures = evaluate_run(run, part.value)  # type: ignore[arg-type]
+    figures = evaluate_run(run, part.value)
     if as_json:
         show_json(figures)
         return

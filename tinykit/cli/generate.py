@@ -55,12 +55,12 @@ def generate(
     show("\n[bold]Arena[/bold]")
     typer.echo(plan_memory(opened.network).picture())
     sizes = meta["estimate"]
-    columns = ("memory", "needed (estimate)", "available")
+    memory_columns = ("memory", "needed (estimate)", "available")
     board_sizes = (
         ("flash", sizes["flash"], firmware.board.flash_bytes or None),
         ("RAM", sizes["ram"], firmware.board.ram_bytes or None),
     )
-    show_table("Memory", columns, board_sizes)
+    show_table("Memory", memory_columns, board_sizes)
     left = meta["embedded"]["left_out"]
     if any(left.values()):
         show(f"left out for want of flash: {left['vectors']} vectors, {left['clips']} recordings")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -91,8 +91,21 @@ def require_exact(result: BoardResult) -> None:
 def show_result(result: BoardResult) -> None:
     """Tables: per layer, memory, recordings."""
     document = result.as_dict()
-    counts = document["instructions"]
-    layers = result.firmware.metadata["layers"]
+    _show_layers(result, document)
+    _show_memory(document)
+    _show_counts(document)
+    if result.clips:
+        rows = [
+            (c.index, c.label, c.predicted, max(c.scores), "yes" if c.agrees else "NO")
+            for c in result.clips
+        ]
+        columns = ("recording", "is", "board says", "score", "equals Python")
+        show_table("Recordings streamed over UART", columns, rows, right=3)
+    verdict = "[green]bit-exact[/green]" if result.exact else "[red]NOT bit-exact[/red]"
+    show(f"{verdict}: {result.compared} inputs, board = interpreter")
+
+
+def _show_layers(result: BoardResult, document: dict[str, Any]) -> None:
     rows = [
         (
             layer["name"],
@@ -103,34 +116,34 @@ def show_result(result: BoardResult) -> None:
             count["instructions"],
             f"{count['instructions'] / layer['macs']:.2f}" if layer["macs"] else None,
         )
-        for layer, count in zip(layers, counts["layers"], strict=False)
+        for layer, count in zip(
+            result.firmware.metadata["layers"], document["instructions"]["layers"], strict=False
+        )
     ]
-    columns = ("layer", "bits", "MACs", "flash B", "RAM B", "instructions", "per MAC")
-    if rows:
+    if rows:  # the host counts nothing
+        columns = ("layer", "bits", "MACs", "flash B", "RAM B", "instructions", "per MAC")
         show_table(f"{document['board_name']} under {result.emulator}", columns, rows, right=2)
+
+
+def _show_memory(document: dict[str, Any]) -> None:
     flash, ram = document["flash"], document["ram"]
-    memory = [
+    rows = [
         ("flash", flash["total"], flash["capacity"] or None),
         ("RAM, all of it", ram["total"], ram["capacity"] or None),
         ("  arena", ram["arena"], None),
         ("  stack high-water mark", ram["stack_used"], ram["stack_reserved"]),
     ]
-    show_table("Memory, bytes", ("", "used", "available"), memory)
+    show_table("Memory, bytes", ("", "used", "available"), rows)
+
+
+def _show_counts(document: dict[str, Any]) -> None:
+    counts, guess = document["instructions"], document["estimates"]
     if counts["inference"]:
         show(f"inference: [bold]{counts['inference']:,}[/bold] instructions (exact)")
-        if counts["frontend_per_clip"]:
-            show(f"front end: {counts['frontend_per_clip']:,} instructions a clip (exact)")
-        guess = document["estimates"]
+    if counts["frontend_per_clip"]:
+        show(f"front end: {counts['frontend_per_clip']:,} instructions a clip (exact)")
+    if guess:
         show(
             f"estimates: {guess['latency_ms']:.2f} ms at {document['clock_hz'] / 1e6:g} MHz, "
             f"{guess['energy_uj']:.1f} uJ an inference [dim]({guess['source']})[/dim]"
         )
-    if result.clips:
-        rows = [
-            (c.index, c.label, c.predicted, str(max(c.scores)), "yes" if c.agrees else "NO")
-            for c in result.clips
-        ]
-        columns = ("recording", "is", "board says", "score", "equals Python")
-        show_table("Recordings streamed over UART", columns, rows, right=3)
-    verdict = "[green]bit-exact[/green]" if result.exact else "[red]NOT bit-exact[/red]"
-    show(f"{verdict}: {result.compared} inputs, board = interpreter")

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Four executors, one answer: every op, every width, every kind of core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinykit.boards import Board, list_boards, load_board
+from tinykit.codegen.project import generate
+from tinykit.codegen.vectors import make_vectors
+from tinykit.emulators.renode import Renode
+from tinykit.network.sample import random_input, random_network
+from tinykit.runs import Run
+from tinykit.verify import verify
+from tinykit.workflow import Firmware, build_firmware, generate_firmware, run_firmware
+
+POLICIES = ("w8a8", "w4a8", "w4a4", "w2a8", "w2a2", "mixed")
+QEMU_BOARDS = tuple(b.id for b in list_boards() if "qemu" in b.emulators)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("task", ["kws", "har"])
+def test_a_cortex_m4_and_a_risc_v_agree_with_python(
+    make_run: Callable[..., Run], task: str, policy: str
+) -> None:
+    run = make_run(task, policy)
+    boards = [load_board("mps2_an386"), load_board("virt_rv32imc")]
+    result = verify(run, boards, emulators=("qemu",), clips=2, sanitize=True)
+    tflite = policy.endswith("a8")
+    assert [row.exact for row in result.rows] == [True] * (4 if tflite else 3)
+    names = [row.executor for row in result.rows]
+    assert ("tflite-runtime (reference kernels)" in names) == tflite
+    assert result.sentence.endswith("cortex-m4f = rv32imc")
+    assert (run.directory / "verify.json").exists()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("board_id", QEMU_BOARDS)
+def test_random_ops_and_widths_on_every_core(board_id: str, seed: int, tmp_path: Path) -> None:
+    """Chains that mix operators, strides, paddings, dilations and bit widths."""
+    board = load_board(board_id)
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, depth=6)
+    vectors = make_vectors(network, random_input(rng, network.tensor(network.input), 3))
+    project = generate(network, board, tmp_path / "project", vectors=vectors)
+    firmware = Firmware(project.directory, board, project.metadata, None)
+    result = run_firmware(firmware, build_firmware(firmware), emulator="qemu")
+    assert result.differences == []
+    assert result.compared == 3
+    assert len(result.measurement.layers) == len(project.metadata["layers"])
+
+
+@pytest.mark.skipif(
+    not Renode().available(load_board("mps2_an386")), reason="Renode is not installed"
+)
+@pytest.mark.parametrize("board_id", ["mps2_an386", "mps2_an505", "hifive1", "virt_rv32imc"])
+def test_renode_counts_what_qemu_counts(motion_run: Run, board_id: str) -> None:
+    board: Board = load_board(board_id)
+    firmware = generate_firmware(motion_run, board)
+    build = build_firmware(firmware)
+    first, second = (
+        run_firmware(firmware, build, emulator=name, clips=motion_run.samples().first(1))
+        for name in ("renode", "qemu")
+    )
+    assert first.exact
+    assert second.exact
+    assert first.measurement == second.measurement
+
+
+def test_a_disagreement_is_seen(motion_run: Run) -> None:
+    """The comparison itself: a firmware whose expected scores are changed is not exact."""
+    firmware = generate_firmware(motion_run, load_board("host"))
+    build = build_firmware(firmware)
+    firmware.metadata["embedded"]["vectors"][1]["scores"][0] ^= 1
+    result = run_firmware(firmware, build)
+    assert not result.exact
+    assert result.differences[0].startswith("vector 1:")
