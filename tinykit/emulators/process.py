@@ -98,7 +98,7 @@ class Process:
             return "it closed its output but still runs"
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         said = tail(self._stderr)
-        return f"{how}; its last words: {said}" if said else how
+        return f"{how}; it said: {said}" if said else how
 
     def marks(self) -> list[Mark]:
         """None: a plain process counts nothing."""

@@ -280,9 +280,12 @@ class Session:
             raise self._ended() from error
 
 
-def tail(stream: IO[bytes], limit: int = 600) -> str:
-    """The last `limit` bytes of a process's stderr, on one line."""
+def tail(stream: IO[bytes], lines: int = 6) -> str:
+    """The first and the last lines of a process's stderr, on one line."""
     stream.flush()
     stream.seek(0)
-    text = stream.read()[-limit:].decode(errors="replace")
-    return " | ".join(line for line in text.splitlines() if line.strip())
+    text = stream.read().decode(errors="replace")
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(said) > lines:
+        said = [*said[: lines // 2], "...", *said[-(lines // 2) :]]
+    return " | ".join(line[:200] for line in said)
