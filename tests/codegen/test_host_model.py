@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generated C on this machine equals the interpreter, layer by layer, under the sanitizers."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pytest
+from framed import with_frontend
+
+from tinykit.codegen import HostModel, plan_memory
+from tinykit.codegen import hostlib as hostlib_module
+from tinykit.errors import TinykitError
+from tinykit.frontends import Imu
+from tinykit.network import Network, interpret, interpret_all
+from tinykit.network.sample import POLICIES, ds_cnn, har_cnn, random_input, random_network
+
+
+def check(network: Network, *, dsp: bool, sanitize: bool = True) -> None:
+    x = random_input(np.random.default_rng(3), network.tensor(network.input), 3)
+    want = interpret_all(network, x)
+    with HostModel(network, dsp=dsp, sanitize=sanitize) as model:
+        for name, got in model.invoke_layers(x).items():
+            np.testing.assert_array_equal(got, want[name], err_msg=name)
+        np.testing.assert_array_equal(model.invoke(x), want[network.output])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_keyword_spotter(policy):
+    check(ds_cnn(16, policy, blocks=2), dsp=policy in ("w4a8", "w2a2"))
+
+
+@pytest.mark.parametrize("policy", ["w8a8", "mixed"])
+def test_activity_recogniser(policy):
+    check(har_cnn(policy, widths=(8, 12)), dsp=policy == "mixed")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_network(seed):
+    check(random_network(np.random.default_rng(seed)), dsp=bool(seed % 2))
+
+
+def test_recordings_pass_through_the_front_end():
+    network = with_frontend(har_cnn("w4a8", widths=(4,)), Imu())
+    rng = np.random.default_rng(1)
+    clips = rng.integers(-32768, 32768, (4, 128, 6)).astype(np.int16)
+    with HostModel(network, sanitize=True) as model:
+        assert model.frontend is not None
+        features, scores = model.invoke_clips(clips)
+        np.testing.assert_array_equal(features, model.frontend.integer(clips))
+        np.testing.assert_array_equal(scores, interpret(network, features))
+
+
+def test_features_of_the_wrong_shape_are_refused():
+    with HostModel(har_cnn(widths=(2,))) as model:
+        with pytest.raises(TinykitError, match="features are int16"):
+            model.invoke(np.zeros((1, 128, 1, 6), np.int16))
+        with pytest.raises(TinykitError, match="no front end"):
+            model.invoke_clips(np.zeros((1, 128, 6), np.int16))
+        assert model.plan.size == plan_memory(model.network).size
+
+
+def test_a_missing_compiler_is_named(monkeypatch):
+    monkeypatch.setattr(hostlib_module.shutil, "which", lambda name: None)
+    with pytest.raises(TinykitError, match="no gcc"):
+        HostModel(har_cnn(widths=(2,)))
+
+
+@pytest.mark.parametrize("flags", [(), ("-DTK_EMULATE_DSP",), ("-DTK_WIDE_ACCUMULATORS",)])
+def test_firmware_compiles_without_a_warning(flags):
+    from tinykit.resources import resource_dir
+
+    firmware = resource_dir("firmware")
+    sources = [*(firmware / "src").glob("*.c"), *(firmware / "src" / "kernels").glob("*.c")]
+    subprocess.run(
+        ["gcc", *hostlib_module.WARNINGS, *flags, "-fsyntax-only", f"-I{firmware / 'include'}"]
+        + [str(path) for path in sources],
+        check=True,
+    )
