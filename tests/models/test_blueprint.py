@@ -59,9 +59,7 @@ def test_same_padding_is_tensorflows(
         ("har_cnn", {"separable": 1}, ["separable = 1", "false"]),
     ],
 )
-def test_what_cannot_be_is_refused(
-    name: str, options: dict[str, object], words: list[str]
-) -> None:
+def test_what_cannot_be_is_refused(name: str, options: dict[str, object], words: list[str]) -> None:
     with pytest.raises(TinykitError) as caught:
         blueprint(name, (49, 10, 1), 10, options)
     for word in words:

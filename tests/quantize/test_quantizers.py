@@ -26,9 +26,7 @@ def sample(seed: int, spread: float, channels: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 @settings(max_examples=15, deadline=None)
-@given(
-    seed=st.integers(0, 2**31), bits=st.sampled_from([8, 4, 2]), spread=st.floats(1e-3, 1e3)
-)
+@given(seed=st.integers(0, 2**31), bits=st.sampled_from([8, 4, 2]), spread=st.floats(1e-3, 1e3))
 def test_levels_stand_for_the_output(
     name: str, kind: str, seed: int, bits: int, spread: float
 ) -> None:

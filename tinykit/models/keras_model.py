@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from tinykit.models.blueprint import (
@@ -21,7 +22,7 @@ BN_MOMENTUM = 0.97
 BN_EPSILON = 1e-3
 
 
-def build(blueprint: Blueprint, *, seed: int) -> Any:
+def build(blueprint: Blueprint, *, seed: int, fused: bool = False) -> Any:
     """The float model: features (batch, *input_shape) to logits (batch, classes).
 
     Layers carry the Blueprint's names; batch normalisation is `<name>_bn`.
@@ -29,18 +30,27 @@ def build(blueprint: Blueprint, *, seed: int) -> Any:
     Args:
         blueprint: the architecture.
         seed: of the initial weights and of dropout.
+        fused: batch normalisation by TensorFlow's fused kernel, which trains a quarter faster on
+            a CPU; `stock` gives the same model in layers that any Keras can load.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input(blueprint.input_shape)], name=blueprint.name)
     for index, layer in enumerate(blueprint.layers):
-        for part in _keras_layers(layer, seed + index):
+        for part in _keras_layers(layer, seed + index, fused):
             model.add(part)
     return model
 
 
-def _keras_layers(layer: Layer, seed: int) -> list[Any]:
+def stock(model: Any, blueprint: Blueprint) -> Any:
+    """`model` with its weights in Keras' own layers."""
+    copy = build(blueprint, seed=0)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _keras_layers(layer: Layer, seed: int, fused: bool) -> list[Any]:
     from keras import initializers, layers
 
     if isinstance(layer, Drop):
@@ -67,7 +77,7 @@ def _keras_layers(layer: Layer, seed: int) -> list[Any]:
         linear = layers.DepthwiseConv2D(
             layer.kernel, layer.stride, depthwise_initializer=start, **common
         )
-    norm = layers.BatchNormalization(
+    norm = (fused_normalization() if fused else layers.BatchNormalization)(
         momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{layer.name}_bn"
     )
     return [linear, norm, *_relu(layer)]
@@ -77,3 +87,26 @@ def _relu(layer: Conv | Depthwise | Linear) -> list[Any]:
     from keras import layers
 
     return [layers.ReLU(name=f"{layer.name}_relu")] if layer.relu else []
+
+
+@cache
+def fused_normalization() -> type[Any]:
+    """keras.layers.BatchNormalization whose training pass is one TensorFlow kernel."""
+    import tensorflow as tf
+    from keras import layers
+
+    class FusedBatchNormalization(layers.BatchNormalization):
+        def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+            if not training:
+                return super().call(inputs, training=False)
+            out, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
+                inputs,
+                tf.convert_to_tensor(self.gamma),
+                tf.convert_to_tensor(self.beta),
+                epsilon=self.epsilon,
+            )
+            for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(self.momentum * moving + (1.0 - self.momentum) * now)
+            return out
+
+    return FusedBatchNormalization

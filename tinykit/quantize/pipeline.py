@@ -158,7 +158,7 @@ class _Work:
 
     def float_stage(self) -> tuple[Any, dict[str, Any], float]:
         """The float model, its history and the seconds it took; writes model.keras."""
-        from tinykit.models.keras_model import build
+        from tinykit.models.keras_model import build, stock
         from tinykit.quantize import loop
 
         start = time.perf_counter()
@@ -168,7 +168,7 @@ class _Work:
             model = load_float(source, self.blueprint)
             history: dict[str, Any] = _float_history(source)
         else:
-            model = build(self.blueprint, seed=self.recipe.seed)
+            model = build(self.blueprint, seed=self.recipe.seed, fused=True)
             teacher = load_float(Path(settings.teacher)) if settings.teacher else None
             trained = loop.fit(
                 model,
@@ -180,6 +180,7 @@ class _Work:
                 teacher=teacher,
             )
             history = _history(trained)
+            model = stock(model, self.blueprint)
         save_float(model, self.run)
         return model, history, time.perf_counter() - start
 
