@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from tinykit.report.document import Arena, BoardResult, Epoch, Figures, Stage
 
-_CHAR = 6.4
+_CHAR = 7.0
 
 
 def thousands(value: float) -> str:
@@ -112,7 +112,7 @@ def training_curves(stages: Sequence[Stage], what: str) -> Markup:
         edge = x_of(start - 0.5)
         if number:
             parts.append(_line(edge, top - 18, edge, height - bottom, "stage"))
-        name = "float" if stage.name == "float" else "quantisation-aware"
+        name = "float" if stage.name == "float" else "QAT"
         room = len(stage.epochs) / total * (width - left - right) - 8
         parts.append(_text(edge + (5 if number else 0), top - 10, _cut(name, room), "axis"))
         for curve, kind in ((train, "train"), (validation, "validation")):
@@ -215,7 +215,7 @@ def layer_bars(board: BoardResult, most: int) -> Markup:
 def arena_map(arena: Arena) -> Markup:
     """Buffers over bytes (across) and layers (down)."""
     room = min(max((len(name) for name in arena.layers), default=4) * _CHAR + 12, 140.0)
-    width, step, top, right = 940.0, 26.0, 24.0, 78.0
+    width, step, top, right = 976.0, 26.0, 24.0, 78.0
     wide = width - room - right
     scale = wide / max(arena.size, 1)
     last = max(len(arena.layers) - 1, 0)
