@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinykit.boards.board import Board
+from tinykit.boards.cache import writing_cache
 from tinykit.boards.elf import Sizes, read_sizes
 from tinykit.data.places import cache_root
 from tinykit.errors import DoesNotFitError, TinykitError
@@ -83,14 +84,23 @@ def _core_dir() -> Path:
     core = cache_root() / "platformio" / f"{version}-{scons}"
     package = core / "packages" / "tool-scons"
     if not (package / ".piopm").is_file():
-        with directory_atomic(package) as aside:
-            name = {"name": "tool-scons", "version": scons}
-            spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None}
-            piopm = {"type": "tool", **name, "spec": {**spec, "uri": None}}
-            (aside / "scons.py").write_text(_SCONS_MAIN)
-            (aside / "package.json").write_text(json.dumps(name))
-            (aside / ".piopm").write_text(json.dumps(piopm))
+        try:
+            with writing_cache(), directory_atomic(package) as aside:
+                _write_tool_scons(aside, scons)
+        except OSError:
+            # Another process was quicker, which is as good.
+            if not (package / ".piopm").is_file():
+                raise
     return core
+
+
+def _write_tool_scons(folder: Path, version: str) -> None:
+    name = {"name": "tool-scons", "version": version}
+    spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None}
+    piopm = {"type": "tool", **name, "spec": {**spec, "uri": None}}
+    (folder / "scons.py").write_text(_SCONS_MAIN)
+    (folder / "package.json").write_text(json.dumps(name))
+    (folder / ".piopm").write_text(json.dumps(piopm))
 
 
 def environment() -> dict[str, str]:

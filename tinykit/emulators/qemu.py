@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from tinykit.boards import Board
+from tinykit.boards.cache import writing_cache
 from tinykit.boards.elf import find_symbols
 from tinykit.boards.project import emulate_command
 from tinykit.data.places import cache_root
@@ -56,7 +56,8 @@ def plugin() -> Path:
                 where=_SOURCE,
                 remedy="Check the host compiler with `tinykit doctor`.",
             )
-        write_atomic(path, built.read_bytes())
+        with writing_cache():
+            write_atomic(path, built.read_bytes())
     return path
 
 
@@ -102,4 +103,6 @@ class Qemu:
         # A mark that the firmware lacks keeps its number, at an address where nothing executes.
         addresses = [symbols.get(name, 0xFFFFFFFF) for name in MARK_SYMBOLS]
         marks = ",".join(f"mark={address:#x}" for address in addresses)
-        return ["-plugin", f"file={plugin()},log={os.fspath(folder / 'marks')},{marks}"]
+        # QEMU's options are parted by commas; one that belongs to a path is doubled.
+        file, log = (str(path).replace(",", ",,") for path in (plugin(), folder / "marks"))
+        return ["-plugin", f"file={file},log={log},{marks}"]
