@@ -308,6 +308,25 @@ def test_a_difference_is_shown(run: Path, net: Network) -> None:
     assert "layer conv0: first at 17" in page
 
 
+def test_the_interpreter_alone_proves_nothing(run: Path, net: Network) -> None:
+    found = verification(net)
+    (run / "verify.json").write_text(json.dumps({**found, "rows": found["rows"][:1]}))
+    report = collect(run)
+    assert report.verification is not None
+    assert not report.verification.exact
+    page = render_html(report)
+    assert "no executor was compared" in page
+    assert "bit-exact ·" not in page
+
+
+def test_a_board_that_ran_no_vectors_claims_none(run: Path) -> None:
+    for name in BOARDS:
+        change(run / "boards" / f"{name}.json", vectors={"count": 0, "pass": 0})
+    page = render_html(collect(run))
+    assert "none run" in page
+    assert "all 0 exact" not in page
+
+
 def test_boards_without_counts_or_estimates(run: Path) -> None:
     nothing = {"inference": None, "layers": [], "frontend_per_hop": None, "frontend_per_clip": None}
     for name in BOARDS:
