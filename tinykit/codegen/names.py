@@ -19,7 +19,7 @@ _TAKEN = frozenset({
 # fmt: on
 
 # Keeps generated lines within 100 columns.
-LONGEST = 40
+LONGEST = 28
 
 
 def c_identifier(name: str) -> str:
@@ -75,6 +75,18 @@ def one_line(text: str) -> str:
     flat = re.sub(r"\s+", " ", text)
     flat = "".join(c if c.isascii() and c.isprintable() else "?" for c in flat)
     return flat.replace("*/", "* /").replace("/*", "/ *").rstrip("\\")
+
+
+def short_name(text: str, limit: int = 48) -> str:
+    """`text` for a comment that must stay on one line of 100 columns.
+
+    >>> short_name("conv 1")
+    'conv 1'
+    >>> short_name("x" * 60, limit=8)
+    'xxxxx...'
+    """
+    line = one_line(text).strip() or "?"
+    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def c_string(text: str) -> str:

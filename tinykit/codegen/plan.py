@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, tensor_bytes
+from tinykit.codegen.names import short_name
 from tinykit.network import Network
 
 ALIGNMENT = 4
@@ -66,7 +67,7 @@ class MemoryPlan:
         """Byte offset of a layer's scratch, or None if it has none."""
         return self.offsets.get(f"scratch:{layer}")
 
-    def picture(self, width: int = 72) -> str:
+    def picture(self, width: int = 64) -> str:
         """The arena as text: one line a layer, offset 0 at the left; a letter a buffer.
 
         Args:
@@ -194,9 +195,10 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 def _draw(plan: MemoryPlan, width: int) -> str:
     scale = max(plan.size, 1) / width
     letters = {b.name: _letter(i, b) for i, b in enumerate(plan.buffers)}
-    name_width = max((len(name) for name in plan.layers), default=0)
+    names = [short_name(name, 20) for name in plan.layers]
+    name_width = max((len(name) for name in names), default=0)
     lines = [f"arena {plan.size} bytes, lower bound {plan.lower_bound}; one column is {scale:.0f}"]
-    for step, name in enumerate(plan.layers):
+    for step, name in enumerate(names):
         row = ["."] * width
         live = [b for b in plan.buffers if b.first <= step <= b.last]
         for b in live:
@@ -205,7 +207,8 @@ def _draw(plan: MemoryPlan, width: int) -> str:
             row[start : min(stop, width)] = letters[b.name] * (min(stop, width) - start)
         lines.append(f"{name:<{name_width}} |{''.join(row)}| {sum(b.size for b in live)}")
     lines += [
-        f"  {letters[b.name]} {b.name}: {b.size} at {plan.offsets[b.name]}" for b in plan.buffers
+        f"  {letters[b.name]} {short_name(b.name)}: {b.size} at {plan.offsets[b.name]}"
+        for b in plan.buffers
     ]
     return "\n".join(lines)
 

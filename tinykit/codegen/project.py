@@ -13,7 +13,7 @@ from tinykit import __version__
 from tinykit.boards import Board, project_files
 from tinykit.codegen.environment import render_template
 from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
-from tinykit.codegen.names import one_line
+from tinykit.codegen.names import short_name
 from tinykit.codegen.plan import MemoryPlan, plan_layers
 from tinykit.codegen.render import banner, class_names, render_model
 from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing, uses_dsp
@@ -201,7 +201,7 @@ def _pages(
 ) -> dict[str, str]:
     context = {
         "banner": banner(network),
-        "name": one_line(network.name),
+        "name": short_name(network.name),
         "board": board,
         "build_flags": _build_flags(layers),
         "layers": len(layers),

@@ -11,7 +11,7 @@ import numpy as np
 from tinykit import __version__
 from tinykit.codegen.environment import render_template
 from tinykit.codegen.kernels import Layer, Scaling, tensor_bytes
-from tinykit.codegen.names import c_string, one_line, unique_identifiers
+from tinykit.codegen.names import c_string, short_name, unique_identifiers
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.network import Network
 from tinykit.network.ops import Conv2D, DepthwiseConv2D, Tensor
@@ -33,6 +33,7 @@ _KINDS = {
     "repack": "reshape",
 }
 _INDENT = 4
+_COLUMNS = 100
 
 
 def banner(network: Network) -> str:
@@ -126,25 +127,14 @@ def _nested(ident: str, layer: Layer) -> list[str]:
 
 
 def _call(ident: str, layer: Layer, at: dict[str, int | None]) -> list[str]:
-    """`status = function(...)`, broken where clang-format would break it."""
+    """The lines of `status = function(...)`."""
     arguments = [f"&{ident}", f"&arena[{at['in']}]", f"&arena[{at['out']}]"]
     if layer.scaling is not None:
         arguments.append("NULL" if at["scratch"] is None else f"&arena[{at['scratch']}]")
-    return wrap_call(f"status = {layer.function}(", arguments, ");")
-
-
-def wrap_call(head: str, arguments: Sequence[str], tail: str, indent: int = _INDENT) -> list[str]:
-    """A call on as few lines as fit 100 columns, arguments aligned after the parenthesis."""
-    lines = [head]
-    for position, argument in enumerate(arguments):
-        last = position == len(arguments) - 1
-        piece = argument + (tail if last else ",")
-        space = "" if lines[-1].endswith("(") else " "
-        if indent + len(lines[-1]) + len(space) + len(piece) > 100 and space:
-            lines.append(" " * len(head) + piece)
-        else:
-            lines[-1] += space + piece
-    return lines
+    call = f"{layer.function}({', '.join(arguments)});"
+    line = f"status = {call}"
+    # Broken where clang-format would; names are short enough for one break to do.
+    return [line] if len(line) <= _COLUMNS - _INDENT else ["status =", f"    {call}"]
 
 
 def _kernel_text(layer: Layer) -> str:
@@ -162,7 +152,7 @@ def _kernel_text(layer: Layer) -> str:
 
 def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) -> dict[str, Any]:
     x, y = network.tensor(layer.op.inputs[0]), network.tensor(layer.op.output)
-    name = one_line(layer.op.name)
+    name = short_name(layer.op.name)
     comments = [f"in  {describe(x)}", f"out {describe(y)}"]
     if kernel := _kernel_text(layer):
         comments.append(kernel)
@@ -251,7 +241,7 @@ def render_model(
         "plan": {"size": plan.size, "picture": _comment_lines(plan.picture())},
         "model": {
             "name_literal": c_string(network.name),
-            "name_comment": one_line(network.name),
+            "name_comment": short_name(network.name),
             "digest": network.digest,
             "summary": _summary(network, layers),
             "input": ends[0],
