@@ -167,7 +167,7 @@ def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
 
 
 def _tflite_row(network: Network, features: Int8Array) -> Row:
-    from tinykit.network.export_tflite import run_tflite, to_tflite
+    from tinykit.network import run_tflite, to_tflite
 
     got = run_tflite(to_tflite(network), features).reshape(len(features), -1)
     wrong = first_difference(interpret(network, features), got)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer-only Network: operators, storage, reference interpreter and .tflite export."""
 
-from tinykit.network.export_tflite import export_tflite, run_tflite, to_tflite
+from tinykit.network.export_tflite import export_tflite, to_tflite
 from tinykit.network.interpreter import interpret, interpret_all
 from tinykit.network.network import Network
 from tinykit.network.ops import (
@@ -17,6 +17,7 @@ from tinykit.network.ops import (
 )
 from tinykit.network.requantize import quantize_multiplier, requantize_from_scales
 from tinykit.network.summary import Row, summary
+from tinykit.network.tflite_oracle import run_tflite
 
 __all__ = [
     "AvgPool2D",

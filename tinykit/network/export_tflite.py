@@ -68,30 +68,6 @@ def to_tflite(network: Network) -> bytes:
     return _serialise(network, graph)
 
 
-def run_tflite(content: bytes, x: Int8Array, *, reference: bool = True) -> Int8Array:
-    """Run a .tflite file under tflite-runtime.
-
-    Args:
-        content: of the file.
-        x: int8 (n, *input shape).
-        reference: use the reference kernels, which round as a Network does.
-
-    Returns:
-        int8 (n, classes).
-    """
-    from tflite_runtime.interpreter import Interpreter, OpResolverType
-
-    resolver = OpResolverType.BUILTIN_REF if reference else OpResolverType.BUILTIN
-    runtime = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
-    source, result = runtime.get_input_details()[0], runtime.get_output_details()[0]
-    runtime.resize_tensor_input(source["index"], x.shape)
-    runtime.allocate_tensors()
-    runtime.set_tensor(source["index"], x)
-    runtime.invoke()
-    scores: Int8Array = runtime.get_tensor(result["index"])
-    return scores
-
-
 def _refuse(network: Network, place: str, what: str, remedy: str) -> TinykitError:
     return TinykitError(what, where=f"network {network.name}, {place}", remedy=remedy)
 
