@@ -25,6 +25,7 @@ from tinykit.models.blueprint import (
     Drop,
     Flatten,
     GlobalPool,
+    Layer,
     Linear,
     Pool,
     Weighted,
@@ -131,7 +132,7 @@ class QuantizedLinear(keras.layers.Layer):
 
     def before_output(self, x: Any, grid: Grid, *, live: bool) -> Any:
         """What the output quantizer rounds: BN and bias applied, ReLU not (levels start at 0)."""
-        if live and self.live:
+        if live:
             return self._batch_normalised(self._apply(x, self.weight_quantizer(self.kernel)))
         folded = self.folded(grid.scale)
         y = self._apply(x, self.weight_quantizer(folded.kernel))
@@ -140,7 +141,10 @@ class QuantizedLinear(keras.layers.Layer):
 
     def forward(self, x: Any, grid: Grid, *, training: bool, live: bool) -> tuple[Any, Grid]:
         """Fake-quantised output of `x`, which lies on `grid`, and the output's grid."""
-        y = self.before_output(x, grid, live=live and training)
+        live = live and training and self.live
+        y = self.before_output(x, grid, live=live)
+        if not live:
+            y = _rounded_once(y, self.folded(grid.scale).step, self.output_quantizer.scale(y))
         return self.output_quantizer(y, training=training), self.grid()
 
     def grid(self) -> Grid:
@@ -215,17 +219,27 @@ class QatModel(keras.Model):
         """Features (batch, *input_shape) in reals to logits (batch, classes)."""
         return self._walk(x, training=training, calibrate=False)
 
+    def input_grid(self) -> Grid:
+        """The grid of the features."""
+        return Grid(tf.constant([self.input_scale], tf.float32), 0, 8)
+
+    def forward_layer(
+        self, layer: Layer, x: Any, grid: Grid, *, training: bool = False
+    ) -> tuple[Any, Grid]:
+        """Output of one layer of the Blueprint for `x`, which lies on `grid`, and its grid."""
+        if isinstance(layer, Conv | Depthwise | Linear):
+            part = self.part(layer.name)
+            return part.forward(x, grid, training=training, live=self.live)
+        return (x if isinstance(layer, Drop) else _shape_only(layer, x, grid)), grid
+
     def _walk(self, x: Any, *, training: bool, calibrate: bool) -> Any:
-        grid = Grid(tf.constant([self.input_scale], tf.float32), 0, 8)
+        grid = self.input_grid()
         for layer in self.blueprint.layers:
-            if isinstance(layer, Conv | Depthwise | Linear):
+            if calibrate and isinstance(layer, Conv | Depthwise | Linear):
                 part = self.part(layer.name)
-                if calibrate:
-                    y = part.before_output(x, grid, live=False)
-                    part.output_quantizer.initialise(np.asarray(y, np.float64))
-                x, grid = part.forward(x, grid, training=training, live=self.live)
-            elif not isinstance(layer, Drop):
-                x = _shape_only(layer, x, grid)
+                y = part.before_output(x, grid, live=False)
+                part.output_quantizer.initialise(np.asarray(y, np.float64))
+            x, grid = self.forward_layer(layer, x, grid, training=training)
         return x
 
 
@@ -248,6 +262,20 @@ def _mean_on_grid(total: Any, count: int, grid: Grid) -> Any:
     away = tf.sign(mean) * tf.floor(tf.abs(mean) + 0.5)
     stored = mean + tf.stop_gradient(away - mean)
     return (stored - float(grid.zero_point)) * grid.scale
+
+
+def _rounded_once(y: Any, step: Any, scale: Any) -> Any:
+    """The first of TFLite's two roundings, so that the output quantizer makes the second.
+
+    The accumulator times the multiplier is rounded to `-shift` fractional bits first. Narrow
+    weights have few of them (m = step / scale near 1), and rounding twice then lifts a good share
+    of the values: training must see that. The quarter breaks ties away from zero.
+    """
+    shift = tf.math.floor(tf.math.log(step / scale) / np.log(2.0)) + 1.0
+    fine = tf.stop_gradient(tf.pow(2.0, tf.maximum(-shift, 0.0)) / scale)
+    steps = tf.stop_gradient(y) * fine
+    once = (tf.round(steps) + 0.25 * tf.sign(steps)) / fine
+    return y + tf.stop_gradient(once - y)
 
 
 def _round(x: Any) -> Any:
