@@ -121,16 +121,24 @@ static void window_move(const window *w, int32_t y, int32_t x, uint32_t fresh)
 TK_INLINE void weights_of_pair(const uint32_t *weight, uint32_t pair, uint32_t *w01, uint32_t *w23)
 {
 #if WEIGHT_BITS == 8
-    *w01 = weight[2 * pair];
-    *w23 = weight[2 * pair + 1];
+    (void)pair;
+    *w01 = weight[0];
+    *w23 = weight[1];
 #elif WEIGHT_BITS == 4
-    *w01 = weight[pair] << 4 & 0xF0F0F0F0u;
-    *w23 = weight[pair] & 0xF0F0F0F0u;
+    (void)pair;
+    *w01 = weight[0] << 4 & 0xF0F0F0F0u;
+    *w23 = weight[0] & 0xF0F0F0F0u;
 #else
-    const uint32_t word = weight[pair >> 1] >> (4u * (pair & 1u));
+    const uint32_t word = weight[0] >> (4u * (pair & 1u));
     *w01 = word << 6 & 0xC0C0C0C0u;
     *w23 = word << 4 & 0xC0C0C0C0u;
 #endif
+}
+
+// Words from one pair of taps to the next; with 2 bits, two pairs share a word.
+TK_INLINE uint32_t words_of_pair(uint32_t pair)
+{
+    return WEIGHT_BITS == 2 ? pair & 1u : WEIGHT_BITS / 4u;
 }
 
 #define GROUP_WORDS(taps) ((((taps) + 1u) / 2u * 8u * WEIGHT_BITS + 31u) / 32u)
@@ -140,23 +148,27 @@ TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int
 {
     const int8_t *base = w->base + c;
     const int32_t *offset = w->offset;
-    const uint32_t pairs = (w->taps + 1u) / 2u;
-    acc[0] = acc[1] = acc[2] = acc[3] = 0;
-    for (uint32_t pair = 0; pair < pairs; ++pair, offset += 2) {
+    const int32_t *end = offset + ((w->taps + 1u) & ~1u);
+    int32_t sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+    uint32_t pair = 0;
+    do {
         const uint32_t a = tk_load32_aligned(base + offset[0]);
         const uint32_t b = tk_load32_aligned(base + offset[1]);
         const uint32_t x01 = tk_pack_low(a, b), x23 = tk_pack_high(a, b);
         uint32_t w01, w23;
         weights_of_pair(weight, pair, &w01, &w23);
-        acc[0] = tk_smlad(tk_sxtb16(x01), tk_sxtb16(w01), acc[0]);
-        acc[1] = tk_smlad(tk_sxtb16_ror8(x01), tk_sxtb16_ror8(w01), acc[1]);
-        acc[2] = tk_smlad(tk_sxtb16(x23), tk_sxtb16(w23), acc[2]);
-        acc[3] = tk_smlad(tk_sxtb16_ror8(x23), tk_sxtb16_ror8(w23), acc[3]);
-    }
-#pragma GCC unroll 4
-    for (unsigned i = 0; i < 4; ++i) {
-        acc[i] >>= 8 - WEIGHT_BITS;
-    }
+        weight += words_of_pair(pair);
+        sum0 = tk_smlad(tk_sxtb16(x01), tk_sxtb16(w01), sum0);
+        sum1 = tk_smlad(tk_sxtb16_ror8(x01), tk_sxtb16_ror8(w01), sum1);
+        sum2 = tk_smlad(tk_sxtb16(x23), tk_sxtb16(w23), sum2);
+        sum3 = tk_smlad(tk_sxtb16_ror8(x23), tk_sxtb16_ror8(w23), sum3);
+        offset += 2;
+        ++pair;
+    } while (offset != end);
+    acc[0] = sum0 >> (8 - WEIGHT_BITS);
+    acc[1] = sum1 >> (8 - WEIGHT_BITS);
+    acc[2] = sum2 >> (8 - WEIGHT_BITS);
+    acc[3] = sum3 >> (8 - WEIGHT_BITS);
 }
 
 #else
@@ -189,16 +201,20 @@ TK_INLINE void sum_taps(const window *w, const uint32_t *weight, uint32_t c, int
 {
     const int8_t *base = w->base + c;
     const uint8_t *bytes = (const uint8_t *)weight;
-    acc[0] = acc[1] = acc[2] = acc[3] = 0;
+    int32_t sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
     for (uint32_t tap = 0; tap < w->taps; ++tap) {
         const int8_t *x = base + w->offset[tap];
         int32_t weights[4];
         weights_of_tap(bytes, tap, weights);
-        acc[0] += weights[0] * x[0];
-        acc[1] += weights[1] * x[1];
-        acc[2] += weights[2] * x[2];
-        acc[3] += weights[3] * x[3];
+        sum0 += weights[0] * x[0];
+        sum1 += weights[1] * x[1];
+        sum2 += weights[2] * x[2];
+        sum3 += weights[3] * x[3];
     }
+    acc[0] = sum0;
+    acc[1] = sum1;
+    acc[2] = sum2;
+    acc[3] = sum3;
 }
 
 #endif
