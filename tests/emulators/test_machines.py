@@ -134,6 +134,17 @@ def test_a_stack_overflow_is_called_so(firmware, board_id: str) -> None:
     assert "stack_bytes" in str(caught.value.remedy)
 
 
+@needs_renode
+def test_a_stack_overflow_is_noticed_where_only_renode_runs(firmware) -> None:
+    board = load_board("nrf52840dk")
+    elf = firmware("nrf52840dk", SMOKE_OVERFLOW="1").elf
+    with (
+        select("renode", board).start(elf, board, timeout=60) as session,
+        pytest.raises(TinykitError, match="stack overflow"),
+    ):
+        session.self_test()
+
+
 def test_a_hang_is_noticed(firmware) -> None:
     board = load_board("host")
     elf = firmware("host", SMOKE_HANG="1").elf

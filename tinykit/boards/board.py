@@ -209,7 +209,7 @@ def _memory(keys: Keys) -> Memory:
         flash_bytes=keys.integer("flash_bytes", least=1024),
         ram_origin=keys.integer("ram_origin", least=0),
         ram_bytes=keys.integer("ram_bytes", least=1024),
-        stack_bytes=keys.integer("stack_bytes", least=256),
+        stack_bytes=keys.integer("stack_bytes", least=1024),
     )
     if memory.stack_bytes >= memory.ram_bytes or memory.stack_bytes % 32:
         raise keys.error(

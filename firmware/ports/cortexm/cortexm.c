@@ -54,20 +54,33 @@ __attribute__((naked, noreturn)) void tk_reset(void)
                      ".ltorg\n" ::"i"(TK_STACK_PAINT));
 }
 
+// What lies below the stack need not fault by itself: on some boards, and in Renode, accesses to
+// nothing are ignored.
+static void guard_stack(void)
+{
+#if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
+    __asm__ volatile("msr msplim, %0" ::"r"(tk_stack_bottom));
+#elif HAS_FAULT_STATUS
+    const uint32_t bottom = (uint32_t)(uintptr_t)tk_stack_bottom;
+    if ((bottom & 0x00FFFFFFu) == 0) {
+        // The 16 MiB below the RAM: no access, no execution; the default map for all else. Ignored
+        // where the core has no MPU.
+        MPU_RNR = 0;
+        MPU_RBAR = bottom - 0x01000000u;
+        MPU_RASR = (1u << 28) | (23u << 1) | 1u;
+        MPU_CTRL = 5u;
+        __asm__ volatile("dsb\n isb" ::: "memory");
+    }
+#endif
+}
+
 __attribute__((used, noreturn)) static void core_start(void) __asm__("tk_core_start");
 static void core_start(void)
 {
 #if HAS_FAULT_STATUS
     SCB_SHCSR |= 0x00070000u; // usage, bus and memory faults report themselves
 #endif
-#if defined(TK_STACK_GUARD)
-    // The 16 MiB below the RAM: no access, no execution; the default map for all else.
-    MPU_RNR = 0;
-    MPU_RBAR = TK_STACK_GUARD;
-    MPU_RASR = (1u << 28) | (23u << 1) | 1u;
-    MPU_CTRL = 5u;
-    __asm__ volatile("dsb\n isb" ::: "memory");
-#endif
+    guard_stack();
 #if defined(__ARM_FEATURE_MVE) || defined(__ARM_FP)
     SCB_CPACR |= 0x00F00000u; // the vector unit is off at reset
     __asm__ volatile("dsb\n isb" ::: "memory");
@@ -75,8 +88,8 @@ static void core_start(void)
     tk_start();
 }
 
-// The frame is handed over as it lies; the report then runs on a fresh stack, for the old one may
-// have overflown.
+// The frame is handed over as it lies. Where the stack has overflown, or has too little left for
+// the report, the report starts again at its top.
 __attribute__((naked)) void tk_fault_entry(void)
 {
     __asm__ volatile(".syntax unified\n"
@@ -85,7 +98,7 @@ __attribute__((naked)) void tk_fault_entry(void)
                      "ldr r2, =tk_stack_top\n"
                      "cmp r0, r2\n"
                      "bhi 1f\n"
-                     "ldr r3, =tk_stack_bottom\n"
+                     "ldr r3, =tk_stack_bottom + 512\n"
                      "cmp r0, r3\n"
                      "blo 2f\n"
                      "1: b tk_fault_report\n"
@@ -110,6 +123,29 @@ static const char *fault_kind(uint32_t exception)
     default:
         return "interrupt";
     }
+}
+
+#if HAS_FAULT_STATUS
+// Whether an address that faulted lies below the stack, within reach of a large frame.
+static int below_stack(uint32_t address)
+{
+    const uint32_t bottom = (uint32_t)(uintptr_t)tk_stack_bottom;
+    return address < bottom && address + 0x10000u >= bottom;
+}
+#endif
+
+// The exception itself could not be stacked, or what faulted was an access just below the stack.
+static int is_overflow(int stacked)
+{
+#if HAS_FAULT_STATUS
+    const uint32_t status = SCB_CFSR;
+    const uint32_t stacking = (1u << 20) | (1u << 12) | (1u << 4);
+    if ((status & stacking) != 0 || ((status & (1u << 7)) != 0 && below_stack(SCB_MMFAR)) ||
+        ((status & (1u << 15)) != 0 && below_stack(SCB_BFAR))) {
+        return 1;
+    }
+#endif
+    return !stacked;
 }
 
 __attribute__((used)) void tk_fault_report(const uint32_t *frame, uint32_t exc_return)
@@ -137,7 +173,7 @@ __attribute__((used)) void tk_fault_report(const uint32_t *frame, uint32_t exc_r
         {"bfar", SCB_BFAR},
 #endif
     };
-    tk_fault(stacked ? fault_kind(exception) : "stack overflow", registers,
+    tk_fault(is_overflow(stacked) ? "stack overflow" : fault_kind(exception), registers,
              (uint32_t)(sizeof registers / sizeof registers[0]));
 }
 
