@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,17 @@ TABLE = {
     "task": "har",
     "data": {"name": "synthetic_gait"},
     "frontend": {"name": "imu"},
-    "model": {"name": "har_cnn", "widths": [6, 8], "kernels": [5], "pools": [2], "dropout": 0.0},
+    "model": {"name": "har_cnn", "widths": [8], "kernels": [5], "pools": [2], "dropout": 0.0},
     "augment": {"rotation_deg": 5.0},
-    "training": {"epochs": 3, "batch": 32, "learning_rate": 1e-2, "warmup": 0.0},
-    "quantization": {"epochs": 2, "freeze": 1, "batch": 32, "learning_rate": 1e-3},
+    "training": {"epochs": 3, "batch": 10, "learning_rate": 1e-2, "warmup": 0.0},
+    "quantization": {"epochs": 2, "freeze": 1, "batch": 20, "learning_rate": 1e-3},
 }
 
 
 def waves(seed: int = 0) -> Dataset:
     """Three classes of sine waves at their own pace, 32 samples of 3 channels, 9 subjects."""
     rng = np.random.default_rng(seed)
-    count = 270
+    count = 540
     y = np.arange(count) % 3
     subject = (np.arange(count) // 3) % 9
     pace = np.array([1.0, 3.0, 6.0])[y] * rng.uniform(0.9, 1.1, count)
@@ -51,9 +52,20 @@ def waves(seed: int = 0) -> Dataset:
     )
 
 
-@pytest.fixture
-def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    """A recipe of seconds whose data set is `waves`; the cache is the test's own."""
-    monkeypatch.setenv("TINYKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(Recipe, "load_dataset", lambda self, root=None: waves())
-    return Recipe.from_table(TABLE)
+@pytest.fixture(scope="package")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recipe]:
+    """A recipe of seconds whose data set is `waves`; the cache is the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(Recipe, "load_dataset", lambda self, root=None: waves())
+        yield Recipe.from_table(TABLE)
+
+
+@pytest.fixture(scope="package")
+def whole(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of `recipe`, trained without interruption."""
+    from tinykit.quantize.pipeline import train
+
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    train(recipe, run)
+    return run

@@ -348,8 +348,12 @@ def load_float(run: Path, expected: Blueprint | None = None) -> Any:
 def _matches(model: Any, expected: Blueprint) -> bool:
     from tinykit.models.keras_model import build
 
-    def shapes(one: Any) -> list[tuple[str, tuple[int, ...]]]:
-        return [(v.path, tuple(v.shape)) for v in one.weights]
+    def shapes(one: Any) -> list[tuple[str, list[tuple[int, ...]]]]:
+        return [
+            (layer.name, [tuple(weight.shape) for weight in layer.weights])
+            for layer in one.layers
+            if layer.weights
+        ]
 
     return shapes(model) == shapes(build(expected, seed=0))
 
@@ -409,6 +413,8 @@ def _start_tensorflow(threads: int | None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
+    # Each stage traces functions of its own; TensorFlow warns that this costs time, and it does.
+    tf.get_logger().setLevel("ERROR")
     try:
         if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
