@@ -100,8 +100,7 @@ def windows(run: Run, path: Path) -> Iterator[Window]:
 
 
 def _read(run: Run, frontend: Frontend, path: Path) -> NDArray[np.int16]:
-    from tinykit.data import read_wav
-    from tinykit.data import read_motion
+    from tinykit.data import read_motion, read_wav
 
     if path.suffix.lower() == ".csv":
         if frontend.kind != "imu":

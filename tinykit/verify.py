@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +16,13 @@ from tinykit.errors import DoesNotFitError, TinykitError
 from tinykit.files import write_atomic
 from tinykit.network import Network, interpret, interpret_all
 from tinykit.runs import Run
-from tinykit.workflow import Tick, build_firmware, generate_firmware, run_firmware
+from tinykit.workflow import (
+    BoardResult,
+    Tick,
+    build_firmware,
+    generate_firmware,
+    run_firmware,
+)
 
 Int8Array = NDArray[np.int8]
 _RANDOM_INPUTS = 100
@@ -93,6 +99,7 @@ def verify(
     clips: int = 10,
     sanitize: bool = False,
     tick: Tick = lambda: None,
+    on_result: Callable[[BoardResult], None] = lambda result: None,
 ) -> Agreement:
     """Compare every executor with the interpreter; keeps the result in RUN/verify.json.
 
@@ -103,6 +110,7 @@ def verify(
         clips: recordings to stream through each board's own front end.
         sanitize: run the host's C under ASan and UBSan.
         tick: called after each executor.
+        on_result: called with what each board measured.
     """
     features = _features(run)
     rows = [_host_row(run, features, sanitize=sanitize)]
@@ -111,7 +119,10 @@ def verify(
         rows.append(_tflite_row(run.network, features))
     tick()
     for board in boards:
-        rows += _board_rows(run, board, emulators, clips)
+        for row, measured in _board_rows(run, board, emulators, clips):
+            rows.append(row)
+            if measured is not None:
+                on_result(measured)
         tick()
     result = Agreement(run.network.digest, len(features), tuple(rows))
     text = json.dumps(result.as_dict(), indent=1) + "\n"
@@ -175,29 +186,25 @@ def _tflite_row(network: Network, features: Int8Array) -> Row:
     return Row(name, None, len(features), "scores", not wrong, wrong)
 
 
-def _board_rows(run: Run, board: Board, emulators: Sequence[str], clips: int) -> list[Row]:
+def _board_rows(
+    run: Run, board: Board, emulators: Sequence[str], clips: int
+) -> Iterator[tuple[Row, BoardResult | None]]:
     title = f"{board.id} under {{}}"
     try:
         firmware = generate_firmware(run, board)
     except DoesNotFitError as error:
-        return [Row(title.format("nothing"), board.core, 0, "-", None, error.what)]
+        yield Row(title.format("nothing"), board.core, 0, "-", None, error.what), None
+        return
     build = build_firmware(firmware)
     stream = run.samples().first(clips) if run.network.frontend is not None and clips else None
-    rows = []
+    compares = "features, scores and every layer" if stream is not None else "scores, layers"
     for name in emulators if list(emulators) == ["auto"] else _known(board, emulators):
         result = run_firmware(firmware, build, emulator=name, clips=stream)
         wrong = [*result.differences, *(f"clip {c.index}" for c in result.clips if not c.agrees)]
-        rows.append(
-            Row(
-                title.format(result.emulator),
-                board.core,
-                result.compared,
-                "features, scores and every layer" if stream is not None else "scores, layers",
-                result.exact,
-                wrong[0] if wrong else "",
-            )
-        )
-    return rows
+        title_of_row = title.format(result.emulator)
+        detail = wrong[0] if wrong else ""
+        row = Row(title_of_row, board.core, result.compared, compares, result.exact, detail)
+        yield row, result
 
 
 def _known(board: Board, emulators: Sequence[str]) -> list[str]:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tinykit.cli.output import JsonOption, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from tinykit.workflow import BoardResult
 
 BOARDS = ("mps2_an386", "virt_rv32imc")
 
@@ -38,21 +41,16 @@ def demo(
     from tinykit.report import write_report
     from tinykit.runs import open_run
     from tinykit.verify import verify
-    from tinykit.workflow import build_firmware, generate_firmware, run_firmware
 
     boards = [load_board(name) for name in board or BOARDS]
     metrics = train(Recipe.load(recipe), out, resume=(out / "recipe.toml").exists())
     run = open_run(out)
-    results = []
+    results: list[BoardResult] = []
     with progress() as bar:
-        task = bar.add_task("generate, build, emulate", total=len(boards), note="")
-        for one in boards:
-            firmware = generate_firmware(run, one)
-            clips = run.samples().first(5)
-            results.append(run_firmware(firmware, build_firmware(firmware), clips=clips))
-            bar.advance(task)
-        task = bar.add_task("verify", total=2 + len(boards), note="")
-        agreement = verify(run, boards, clips=5, tick=lambda: bar.advance(task))
+        task = bar.add_task("generate, build, emulate, verify", total=2 + len(boards), note="")
+        agreement = verify(
+            run, boards, clips=5, tick=lambda: bar.advance(task), on_result=results.append
+        )
     html, _ = write_report(out)
     if as_json:
         show_json(
