@@ -52,6 +52,21 @@ def test_recordings_pass_through_the_front_end():
         np.testing.assert_array_equal(scores, interpret(network, features))
 
 
+def test_any_number_of_samples():
+    network = with_frontend(har_cnn("w2a4", widths=(2,)), Imu())
+    x = random_input(np.random.default_rng(0), network.tensor("input"), 300)
+    want = interpret_all(network, x)
+    with HostModel(network) as model:
+        np.testing.assert_array_equal(model.invoke(x), want[network.output])
+        for name, got in model.invoke_layers(x).items():
+            np.testing.assert_array_equal(got, want[name])
+        assert model.invoke(x[:0]).shape == (0, 6)
+        assert all(len(got) == 0 for got in model.invoke_layers(x[:0]).values())
+        features, scores = model.invoke_clips(np.zeros((0, 128, 6), np.int16))
+        assert features.shape == (0, 128, 1, 6)
+        assert scores.shape == (0, 6)
+
+
 def test_features_of_the_wrong_shape_are_refused():
     with HostModel(har_cnn(widths=(2,))) as model:
         with pytest.raises(TinykitError, match="features are int16"):

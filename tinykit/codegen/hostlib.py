@@ -6,10 +6,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,15 @@ from tinykit.resources import resource_dir
 
 Int8Array = NDArray[np.int8]
 Int16Array = NDArray[np.int16]
+Samples = NDArray[Any]
 
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 
 Mode = Literal["features", "layers", "clips"]
+
+# Samples a run of the program; bounds the memory that pipes and layer outputs take.
+_CHUNK = 256
 
 
 class HostModel:
@@ -51,6 +55,10 @@ class HostModel:
         self.layers = choose_kernels(network, planes=dsp)
         self.plan = plan_layers(network, self.layers)
         self.frontend = None if network.frontend is None else from_config(network.frontend)
+        self._classes = int(np.prod(network.tensor(network.output).shape))
+        self._layer_bytes = sum(
+            tensor_bytes(network.tensor(layer.op.output)) for layer in self.layers
+        )
         self._folder = tempfile.TemporaryDirectory(prefix="tinykit-host-")
         self._program = _build(self, Path(self._folder.name), dsp=dsp, sanitize=sanitize)
 
@@ -72,22 +80,28 @@ class HostModel:
     def invoke(self, features: Int8Array) -> Int8Array:
         """Scores, int8 (n, classes), of features int8 (n, *input shape)."""
         data = self._run("features", self._checked(features).tobytes())
-        return np.frombuffer(data, np.int8).reshape(len(features), -1)
+        return np.frombuffer(data, np.int8).reshape(len(features), self._classes)
 
     def invoke_layers(self, features: Int8Array) -> dict[str, Int8Array]:
         """Output tensors by name, int8 (n, *shape), of all layers that execute code."""
-        data = self._run("layers", self._checked(features).tobytes())
-        raw = np.frombuffer(data, np.uint8).reshape(len(features), -1)
+        parts = [self._layers(chunk) for chunk in _chunks(self._checked(features))]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _layers(self, features: Int8Array) -> dict[str, Int8Array]:
+        raw = np.frombuffer(self._run("layers", features.tobytes()), np.uint8)
+        raw = raw.reshape(len(features), self._layer_bytes + self._classes)
         outputs: dict[str, Int8Array] = {}
         at = 0
         for layer in self.layers:
             tensor = self.network.tensor(layer.op.output)
-            size = tensor_bytes(tensor)
-            packed = raw[:, at : at + size]
-            outputs[tensor.name] = unpack_activations(
-                packed, (len(features), *tensor.shape), tensor.bits
+            packed = raw[:, at : at + tensor_bytes(tensor)]
+            shape = (len(features), *tensor.shape)
+            outputs[tensor.name] = (
+                unpack_activations(packed, shape, tensor.bits)
+                if len(features)
+                else np.zeros(shape, np.int8)
             )
-            at += size
+            at += packed.shape[1]
         return outputs
 
     def invoke_clips(self, clips: Int16Array) -> tuple[Int8Array, Int8Array]:
@@ -108,13 +122,18 @@ class HostModel:
                 where=self.network.name,
                 remedy="Train it with a recipe that names a front end.",
             )
+        shape = self.network.tensor(self.network.input).shape
+        inputs = int(np.prod(shape))
+        raw = np.concatenate([self._listen(chunk) for chunk in _chunks(clips)])
+        return raw[:, :inputs].reshape(len(clips), *shape), raw[:, inputs:]
+
+    def _listen(self, clips: Int16Array) -> Int8Array:
+        """Features and scores of each clip, one row."""
         length = np.array([clips.shape[1]], "<u4").tobytes()
         content = np.ascontiguousarray(clips, "<i2")
         data = self._run("clips", b"".join(length + clip.tobytes() for clip in content))
-        shape = self.network.tensor(self.network.input).shape
-        raw = np.frombuffer(data, np.int8).reshape(len(clips), -1)
-        inputs = int(np.prod(shape))
-        return raw[:, :inputs].reshape(len(clips), *shape), raw[:, inputs:]
+        width = int(np.prod(self.network.tensor(self.network.input).shape)) + self._classes
+        return np.frombuffer(data, np.int8).reshape(len(clips), width)
 
     def _checked(self, features: Int8Array) -> Int8Array:
         shape = self.network.tensor(self.network.input).shape
@@ -135,6 +154,12 @@ class HostModel:
                 remedy="Report it with the network file.",
             )
         return done.stdout
+
+
+def _chunks(samples: Samples) -> Iterator[Samples]:
+    """`samples` in parts of at most _CHUNK; one empty part if there are none."""
+    for start in range(0, max(len(samples), 1), _CHUNK):
+        yield samples[start : start + _CHUNK]
 
 
 def host_sources(layers: Sequence[Layer], frontend: Frontend | None) -> list[Path]:
