@@ -96,11 +96,7 @@ class HostModel:
             tensor = self.network.tensor(layer.op.output)
             packed = raw[:, at : at + tensor_bytes(tensor)]
             shape = (len(features), *tensor.shape)
-            outputs[tensor.name] = (
-                unpack_activations(packed, shape, tensor.bits)
-                if len(features)
-                else np.zeros(shape, np.int8)
-            )
+            outputs[tensor.name] = unpack_activations(packed, shape, tensor.bits)
             at += packed.shape[1]
         return outputs
 

@@ -64,7 +64,8 @@ def unpack_bits(data: UInt8Array, bits: int, count: int) -> Int8Array:
     fields = (data[..., None] >> shifts) & np.uint8((1 << bits) - 1)
     # Shifting the field to the top of the byte and back again extends its sign.
     signed = (fields << np.uint8(8 - bits)).astype(np.int8) >> np.int8(8 - bits)
-    return signed.reshape(*data.shape[:-1], -1)[..., :count].astype(np.int8)
+    values = signed.reshape(*data.shape[:-1], data.shape[-1] * (8 // bits))
+    return values[..., :count].astype(np.int8)
 
 
 def pack_activations(values: NDArray[np.integer[Any]], bits: int) -> UInt8Array:
