@@ -14,12 +14,13 @@ import json
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
@@ -30,11 +31,11 @@ ALL = ("w8a8", "w4a8", "w4a4", "w2a8", "w2a2")
 # The first policy of a recipe also trains the float network that the others start from.
 PLAN: dict[str, tuple[str, ...]] = {
     "kws": ALL,
+    "har_hapt": ("w8a8", "w4a8", "w4a4", "w2a8"),
+    "har_motionsense": ("w8a8", "w4a4"),
+    "har_wisdm": ("w8a8", "w4a4"),
     "mlperf_kws": ("w8a8",),
-    "kws_small": ("w8a8", "w4a8"),
-    "har_hapt": ALL,
-    "har_motionsense": ALL,
-    "har_wisdm": ALL,
+    "kws_small": ("w8a8",),
 }
 # Least mean test accuracy of the w8a8 network, percent.
 GOALS = {"kws": 92.0, "har_hapt": 93.5, "har_motionsense": 93.0, "har_wisdm": 75.0}
@@ -44,19 +45,26 @@ ALLOWED_LOSS = {"w8a8": 0.5, "w4a8": 1.0, "w4a4": 2.0, "w2a8": 3.0}
 
 @dataclass(frozen=True)
 class Job:
-    """All policies of one recipe and seed: one float training, then one QAT each."""
+    """All policies of one recipe and seed: one float training, then one QAT each.
+
+    Attributes:
+        teacher: the job whose teacher network this one shares, where the recipe has one.
+    """
 
     recipe: str
     seed: int
     policies: tuple[str, ...]
     out: Path
     threads: int
+    teacher: Job | None = None
 
     def runs(self) -> Iterator[tuple[str, Path, Recipe]]:
         """Policy, run folder and recipe, the float training first."""
         first = self.folder(self.policies[0])
         for policy in self.policies:
             recipe = Recipe.load(self.recipe).override(seed=self.seed, policy=policy)
+            if self.teacher is not None:
+                recipe = recipe.override(teacher=str(self.teacher.folder(self.policies[0])))
             if policy != self.policies[0]:
                 recipe = recipe.override(init_from=str(first))
             yield policy, self.folder(policy), recipe
@@ -128,7 +136,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _line(recipe: str, policy: str, rows: Sequence[dict[str, Any]]) -> str:
-    def percent(key: str) -> np.ndarray:
+    def percent(key: str) -> NDArray[np.float64]:
         return np.array([100 * r[key] for r in rows])
 
     test, whole = percent("quantized_test_accuracy"), percent("float_test_accuracy")
@@ -146,7 +154,7 @@ def _line(recipe: str, policy: str, rows: Sequence[dict[str, Any]]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _spread(values: np.ndarray) -> str:
+def _spread(values: NDArray[np.float64]) -> str:
     if len(values) == 1:
         return f"{values[0]:.2f}"
     return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})"
@@ -182,12 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of each")
     parser.add_argument("--collect", action="store_true", help="only gather what is finished")
     given = parser.parse_args(arguments)
-    jobs = [
-        Job(recipe, seed, chosen, given.out, given.threads)
-        for seed in given.seeds
-        for recipe in given.recipes
-        if (chosen := _chosen(PLAN[recipe], given.policies))
-    ]
+    jobs = list(_plan(given))
     failed = 0 if given.collect else _run_all(jobs, given.jobs, given.out)
     print(save(jobs, given.out), end="")
     return 1 if failed else 0
@@ -198,19 +201,41 @@ def _chosen(planned: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str
     return tuple(p for p in planned if wanted is None or p in wanted or p == planned[0])
 
 
+def _plan(given: argparse.Namespace) -> Iterator[Job]:
+    """The jobs, seed by seed; later seeds share the first one's teacher."""
+    firsts: dict[str, Job] = {}
+    for seed in given.seeds:
+        for recipe in given.recipes:
+            policies = _chosen(PLAN[recipe], given.policies)
+            job = Job(recipe, seed, policies, given.out, given.threads)
+            if recipe in firsts and Recipe.load(recipe).training.distill:
+                job = replace(job, teacher=firsts[recipe])
+            firsts.setdefault(recipe, job)
+            yield job
+
+
 def _run_all(jobs: Sequence[Job], workers: int, out: Path) -> int:
+    """Run the jobs, each after the one whose teacher it needs; how many failed."""
     # A process per job: TensorFlow cannot change its threads once started, nor be forked.
     context = multiprocessing.get_context("spawn")
-    failed = 0
+    waiting, done, failed = list(jobs), set[Job](), 0
     with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool:
-        waiting = {pool.submit(job.run): job for job in jobs}
-        for future in as_completed(waiting):
-            try:
-                print("finished:", ", ".join(future.result()), file=sys.stderr, flush=True)
-            except TinykitError as error:
-                failed += 1
-                print(f"failed: {waiting[future].recipe}: {error}", file=sys.stderr, flush=True)
-            save(jobs, out)
+        running: dict[Future[list[str]], Job] = {}
+        while waiting or running:
+            ready = [j for j in waiting if j.teacher is None or j.teacher in done]
+            for job in ready[: workers - len(running)]:
+                waiting.remove(job)
+                running[pool.submit(job.run)] = job
+            finished_now, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished_now:
+                job = running.pop(future)
+                done.add(job)
+                try:
+                    print("finished:", ", ".join(future.result()), file=sys.stderr, flush=True)
+                except TinykitError as error:
+                    failed += 1
+                    print(f"failed: {job.recipe}: {error}", file=sys.stderr, flush=True)
+                save(jobs, out)
     return failed
 
 

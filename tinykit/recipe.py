@@ -50,8 +50,11 @@ class Training:
         mixup: alpha of the beta distribution (Zhang et al., arXiv:1710.09412); 0 for none.
         patience: epochs without a better validation accuracy after which training stops.
         init_from: run folder whose float model is taken instead of training one; "" for none.
-        teacher: run folder whose float model is distilled into this one; "" for none.
-        distill: share of the teacher's loss.
+        distill: share of the loss that follows a larger float model, the teacher.
+        teacher_model: the teacher's parameters where they differ from the model's; it is trained
+            first, with the same settings.
+        teacher_epochs: passes of the teacher's training.
+        teacher: run folder whose teacher is taken instead of training one; "" for none.
         temperature: of the distillation (Hinton et al., arXiv:1503.02531).
     """
 
@@ -64,8 +67,10 @@ class Training:
     mixup: float = 0.0
     patience: int = 1000
     init_from: str = ""
-    teacher: str = ""
     distill: float = 0.0
+    teacher_model: Mapping[str, Any] = field(default_factory=dict)
+    teacher_epochs: int = 60
+    teacher: str = ""
     temperature: float = 2.0
 
 
@@ -146,6 +151,8 @@ class MotionAugment:
 
     Attributes:
         rotation_deg: standard deviation of the angle by which a window turns in space.
+        half_turns: share of the windows turned by half about one of the device's axes, as a phone
+            that lies the other way round in the pocket.
         scale: standard deviation of a factor around 1, per window and sensor.
         jitter: standard deviation of noise on each sample, in spreads of the channel.
         warp: windows get faster or slower by up to this share (the rest repeats the last sample).
@@ -153,6 +160,7 @@ class MotionAugment:
     """
 
     rotation_deg: float = 10.0
+    half_turns: float = 0.0
     scale: float = 0.1
     jitter: float = 0.03
     warp: float = 0.0
@@ -252,6 +260,8 @@ class Recipe:
         one_of(self.data.name, NAMES, what="data set", where=f"{where}: [data]")
         one_of(self.frontend.name, KINDS, what="front end", where=f"{where}: [frontend]")
         check_parameters(self.model.name, self.model.options, where=f"{where}: [model]")
+        larger = {**self.model.options, **self.training.teacher_model}
+        check_parameters(self.model.name, larger, where=f"{where}: [training] teacher_model")
         how = self.quantization
         at = f"{where}: [quantization]"
         parse_policy(how.policy, how.layers, edges=how.edges, where=at)
@@ -266,6 +276,7 @@ class Recipe:
         policy: str | None = None,
         data: str | None = None,
         init_from: str | None = None,
+        teacher: str | None = None,
         epochs: int | None = None,
     ) -> Self:
         """The recipe with what a command line asks for changed.
@@ -275,6 +286,7 @@ class Recipe:
             policy: replaces the policy and its exceptions.
             data: name of another data set, with its loader's defaults, or a folder of recordings.
             init_from: run folder whose float model is taken.
+            teacher: run folder whose teacher is taken.
             epochs: of float training.
 
         Raises:
@@ -295,6 +307,8 @@ class Recipe:
             recipe = replace(recipe, data=named)
         if init_from is not None:
             recipe = replace(recipe, training=replace(recipe.training, init_from=init_from))
+        if teacher is not None:
+            recipe = replace(recipe, training=replace(recipe.training, teacher=teacher))
         if epochs is not None:
             recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
         recipe.check("command line")

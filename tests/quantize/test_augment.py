@@ -60,6 +60,13 @@ def test_rotation_keeps_lengths_and_turns_both_sensors_alike() -> None:
     assert np.abs(out[..., :3] - np.asarray(x)).max() > 0.1
 
 
+def test_half_turns_change_the_sign_of_two_axes() -> None:
+    out = np.asarray(augment.half_turn(tf.ones([64, 4, 1, 6]), 0.5, SEED))
+    found = {tuple(row) for row in out[:, 0, 0, :3]}
+    assert found == {(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)}
+    assert np.array_equal(out[..., :3], out[..., 3:])
+
+
 def test_rotation_of_nothing_is_nothing() -> None:
     x = clips(4, 16, 1, 6)
     np.testing.assert_allclose(augment.rotate(x, 0.0, SEED), x, atol=1e-5)
@@ -89,7 +96,7 @@ def test_variants_are_repeatable_and_saturate() -> None:
 
 
 def test_silence_is_never_louder_than_its_recording() -> None:
-    noise = (np.full(5000, 3000, np.int16),)
+    noise = (np.full(5000, 1500, np.int16),)
     out = new_silence(50, 1600, noise, np.random.default_rng(0))
     assert np.abs(out).max() < 3020
     assert np.abs(out).mean(axis=1).min() < 300

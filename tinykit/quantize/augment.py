@@ -73,10 +73,12 @@ def motion(settings: MotionAugment, frontend: Imu) -> Augment:
     )
 
     def apply(x: Any, seed: Any) -> Any:
-        seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 5))
+        seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 6))
         if settings.warp:
             x = warp(x, settings.warp, seeds[0])
         physical = x * sensors.spread + sensors.centre
+        if settings.half_turns and x.shape[3] % 3 == 0:
+            physical = half_turn(physical, settings.half_turns, seeds[5])
         if settings.rotation_deg and x.shape[3] % 3 == 0:
             physical = rotate(physical, np.deg2rad(settings.rotation_deg), seeds[1])
         if settings.scale:
@@ -104,6 +106,16 @@ def rotate(x: Any, deviation: float, seed: Any) -> Any:
     turn = tf.eye(3) + tf.sin(angle) * cross + (1 - tf.cos(angle)) * (cross @ cross)
     triples = tf.reshape(x, [batch, -1, 3])
     return tf.reshape(tf.matmul(triples, turn, transpose_b=True), tf.shape(x))
+
+
+def half_turn(x: Any, share: float, seed: Any) -> Any:
+    """A `share` of the windows turned by 180 degrees about x, y or z: two axes change sign."""
+    two = tf.random.experimental.stateless_split(seed, 2)
+    batch = tf.shape(x)[0]
+    axis = tf.random.stateless_uniform([batch], two[0], 0, 3, tf.int32)
+    turned = tf.random.stateless_uniform([batch, 1], two[1]) < share
+    signs = tf.where(turned, 2.0 * tf.one_hot(axis, 3) - 1.0, 1.0)
+    return x * tf.tile(signs, [1, x.shape[3] // 3])[:, None, None, :]
 
 
 def _per_sensor(x: Any, seed: Any, deviation: float) -> Any:

@@ -29,8 +29,9 @@ Int16Array = NDArray[np.int16]
 FloatArray = NDArray[np.float64]
 
 _BATCH = 256
-# Background noise in silence clips is drawn at any gain up to that of the recording.
-_SILENCE_GAIN = 1.0
+_NEAR_SILENT_SHARE = 0.1
+_TWO_NOISES_SHARE = 0.3
+_NOISE_SPEED = 0.25
 _QUIET_RMS = 1.0
 
 
@@ -191,9 +192,20 @@ def excerpts(
 def new_silence(
     count: int, samples: int, noise: tuple[Int16Array, ...], rng: np.random.Generator
 ) -> Int16Array:
-    """Clips of background noise alone, int16 (count, samples), at any gain down to nothing."""
-    gain = rng.uniform(0.0, _SILENCE_GAIN, (count, 1)) ** 2
-    return _int16(excerpts(noise, count, samples, rng) * gain + rng.normal(0, 2, (count, samples)))
+    """Clips of background noise alone, int16 (count, samples), at any gain and pace.
+
+    As the data sets' own silence, one in ten is nearly nothing; some are two recordings at once,
+    so that few minutes of noise go further.
+    """
+    gain = rng.random((count, 1)) * (rng.random((count, 1)) >= _NEAR_SILENT_SHARE)
+    second = rng.random((count, 1)) * (rng.random((count, 1)) < _TWO_NOISES_SHARE)
+    speed = rng.uniform(1 - _NOISE_SPEED, 1 + _NOISE_SPEED, (count, 1))
+    mixed = excerpts(noise, count, 2 * samples, rng) + second * excerpts(
+        noise, count, 2 * samples, rng
+    )
+    paced = resample(_int16(mixed), speed, np.zeros((count, 1)))
+    middle = paced[:, samples // 2 : samples // 2 + samples]
+    return _int16(middle * gain + rng.normal(0, 2, (count, samples)))
 
 
 def _rms(x: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 Part = Literal["train", "validation", "test"]
 _CALIBRATION_CLIPS = 512
 # Keeps the stages' random streams apart.
-_FLOAT, _QAT = 0, 1_000_003
+_FLOAT, _QAT, _TEACHER = 0, 1_000_003, 2_000_003
+TEACHER = "teacher.keras"
 
 
 def train(
@@ -169,7 +170,7 @@ class _Work:
             history: dict[str, Any] = _float_history(source)
         else:
             model = build(self.blueprint, seed=self.recipe.seed, fused=True)
-            teacher = load_float(Path(settings.teacher)) if settings.teacher else None
+            teacher = self._teacher()
             trained = loop.fit(
                 model,
                 self.material(),
@@ -183,6 +184,34 @@ class _Work:
             model = stock(model, self.blueprint)
         save_float(model, self.run)
         return model, history, time.perf_counter() - start
+
+    def _teacher(self) -> Any:
+        """The larger float model to follow, trained first or taken from another run; or None."""
+        from tinykit.models.keras_model import build, stock
+        from tinykit.quantize import loop
+
+        settings = self.recipe.training
+        if not settings.distill:
+            return None
+        if settings.teacher:
+            return load_float(Path(settings.teacher) / TEACHER)
+        options = {**self.recipe.model.options, **settings.teacher_model}
+        plan = blueprint(
+            self.recipe.model.name, self.blueprint.input_shape, len(self.dataset.labels), options
+        )
+        model = build(plan, seed=self.recipe.seed, fused=True)
+        own = replace(settings, epochs=settings.teacher_epochs, distill=0.0)
+        loop.fit(
+            model,
+            self.material(),
+            self._fit("teacher", own, self.recipe.seed + _TEACHER),
+            checkpoint=self.run / "checkpoints" / "teacher.npz",
+            resume=self.resume,
+            augment=self.augment(),
+        )
+        model = stock(model, plan)
+        save_float(model, self.run, TEACHER)
+        return model
 
     def quantized_stage(self, float_model: Any) -> tuple[Network, dict[str, Any]]:
         """The Network after QAT, and what is to be said about it."""
@@ -312,11 +341,11 @@ def make_frontend(recipe: Recipe, dataset: Dataset) -> Frontend:
     return calibrated(frontend, dataset.part("train"))
 
 
-def save_float(model: Any, run: Path) -> None:
-    """Write the float model to run/model.keras, whole or not at all."""
-    aside = run / ".partial.keras"
+def save_float(model: Any, run: Path, name: str = "model.keras") -> None:
+    """Write a float model to the run folder, whole or not at all."""
+    aside = run / f".partial-{name}"
     model.save(aside)
-    aside.replace(run / "model.keras")
+    aside.replace(run / name)
 
 
 def load_float(run: Path, expected: Blueprint | None = None) -> Any:
