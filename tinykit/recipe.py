@@ -49,6 +49,8 @@ class Training:
         label_smoothing: share of the target spread over all classes.
         mixup: alpha of the beta distribution (Zhang et al., arXiv:1710.09412); 0 for none.
         patience: epochs without a better validation accuracy after which training stops.
+        settle: share of the epochs before the best on validation is looked for: with few subjects
+            validating, a lucky epoch at a high learning rate is worth little.
         init_from: run folder whose float model is taken instead of training one; "" for none.
         distill: share of the loss that follows a larger float model, the teacher.
         teacher_model: the teacher's parameters where they differ from the model's; it is trained
@@ -66,6 +68,7 @@ class Training:
     label_smoothing: float = 0.0
     mixup: float = 0.0
     patience: int = 1000
+    settle: float = 0.0
     init_from: str = ""
     distill: float = 0.0
     teacher_model: Mapping[str, Any] = field(default_factory=dict)
@@ -105,6 +108,7 @@ class Quantization:
     distill: float = 0.5
     temperature: float = 2.0
     patience: int = 1000
+    settle: float = 0.5
 
     def parsed(self) -> Policy:
         """The policy.

@@ -49,6 +49,7 @@ class Fit:
     label_smoothing: float = 0.0
     mixup: float = 0.0
     patience: int = 1000
+    settle: float = 0.0
     distill: float = 0.0
     temperature: float = 2.0
     freeze: int = 0
@@ -77,11 +78,14 @@ class History:
     best_loss: float = float("inf")
     finished: bool = False
 
-    def note(self, entry: dict[str, float]) -> bool:
-        """Add an epoch; True if it is the best so far (accuracy, then loss)."""
+    def note(self, entry: dict[str, float], *, settled: bool) -> bool:
+        """Add an epoch; True if it is the best so far (accuracy, then loss).
+
+        Until training has `settled`, every epoch replaces the one before.
+        """
         self.epochs.append(entry)
         accuracy, loss = entry["validation_accuracy"], entry["validation_loss"]
-        better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
+        better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss) or not settled
         if better:
             self.best_epoch = len(self.epochs) - 1
             self.best_accuracy, self.best_loss = accuracy, loss
@@ -123,7 +127,9 @@ def fit(
             task = bar.add_task(settings.name, total=settings.epochs, note="")
             bar.advance(task, len(history.epochs))
             while not history.finished:
-                if history.note(trainer.epoch(len(history.epochs))):
+                entry = trainer.epoch(len(history.epochs))
+                settled = len(history.epochs) >= settings.settle * settings.epochs
+                if history.note(entry, settled=settled):
                     best = _values(model)
                 waited = len(history.epochs) - 1 - history.best_epoch
                 done = len(history.epochs) >= settings.epochs or waited >= settings.patience
@@ -176,13 +182,14 @@ class _Trainer:
         teacher: Any,
     ) -> None:
         self.model, self.settings, self.material = model, settings, material
-        self.augment, self.teacher = augment, teacher
+        self.augment = augment
         bank = material.train
         self.count = len(material.train_y)
         shape = bank.shape[-3:]
         self.variants = bank.size // (self.count * int(np.prod(shape)))
         self.bank = tf.constant(bank.reshape(-1, *shape))
         self.y = tf.constant(material.train_y)
+        self.lead = self._lead(teacher)
         self.batch = min(settings.batch, self.count)
         self.steps = self.count // self.batch
         self.optimizer = self._optimizer()
@@ -207,6 +214,17 @@ class _Trainer:
         )
         optimizer.build(self.model.trainable_variables)
         return optimizer
+
+    def _lead(self, teacher: Any) -> Any:
+        """What the teacher says of every variant, softened: (variants * n, classes), or None.
+
+        Asked once: a teacher that hears each step's masked features would cost more than the
+        student's own step, and what it says of the whole clip is the better lesson.
+        """
+        if teacher is None or not self.settings.distill:
+            return None
+        scores = logits(teacher, np.asarray(self.bank), self.material.scale)
+        return tf.nn.softmax(tf.constant(scores) / self.settings.temperature)
 
     def variables(self) -> list[Any]:
         """Everything that a checkpoint must hold."""
@@ -258,7 +276,7 @@ class _Trainer:
     def _step(self, rows: Any, seed: Any) -> tuple[Any, Any]:
         x = tf.cast(tf.gather(self.bank, rows), tf.float32) * self.material.scale
         y = tf.gather(self.y, rows % self.count)
-        target = self._targets(y)
+        target = self._targets(y, rows)
         seeds = tf.random.experimental.stateless_split(seed, 2)
         if self.augment is not None:
             x = self.augment(x, seeds[0])
@@ -266,17 +284,19 @@ class _Trainer:
             x, target = self._mix(x, target, seeds[1])
         with tf.GradientTape() as tape:
             scores = self.model(x, training=True)
-            loss = self._loss(scores, target, x)
+            loss = self._loss(scores, target)
             total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(total, variables), variables)
         hit = tf.reduce_sum(tf.cast(tf.argmax(scores, 1) == y, tf.float32))
         return loss, hit
 
-    def _targets(self, y: Any) -> Any:
+    def _targets(self, y: Any, rows: Any) -> Any:
+        """Smoothed classes, and beside them what the teacher says: (batch, classes or twice)."""
         smooth = self.settings.label_smoothing
-        one_hot = tf.one_hot(y, self.material.classes)
-        return one_hot * (1.0 - smooth) + smooth / self.material.classes
+        own = tf.one_hot(y, self.material.classes) * (1.0 - smooth)
+        own += smooth / self.material.classes
+        return own if self.lead is None else tf.concat([own, tf.gather(self.lead, rows)], axis=1)
 
     def _mix(self, x: Any, target: Any, seed: Any) -> tuple[Any, Any]:
         """Mixup: each clip blended with another of the batch by a beta-distributed share."""
@@ -294,12 +314,13 @@ class _Trainer:
             flat * target + (1.0 - flat) * tf.reverse(target, [0]),
         )
 
-    def _loss(self, scores: Any, target: Any, x: Any) -> Any:
-        own = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, scores))
+    def _loss(self, scores: Any, target: Any) -> Any:
         share, heat = self.settings.distill, self.settings.temperature
-        if not share or self.teacher is None:
+        own_target = target[:, : self.material.classes]
+        own = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(own_target, scores))
+        if self.lead is None:
             return own
-        lead = tf.stop_gradient(tf.nn.softmax(self.teacher(x, training=False) / heat))
+        lead = target[:, self.material.classes :]
         followed = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(lead, scores / heat))
         return (1.0 - share) * own + share * heat * heat * followed
 
