@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from tinykit.cli import app
 from tinykit.data import Dataset, load_dataset
 from tinykit.frontends import Frontend, from_config
-from tinykit.network import Network
+from tinykit.network import Conv2D, Network, requantize_from_scales
 from tinykit.network.sample import ds_cnn, har_cnn
 from tinykit.recipe import Recipe
 from tinykit.runs import Run, save_samples
@@ -55,9 +55,23 @@ def attach_frontend(network: Network, task: str) -> Network:
         else t
         for t in network.tensors
     )
+    first = network.ops[0]
+    assert isinstance(first, Conv2D)
+    scaled = replace(
+        first,
+        requantize=requantize_from_scales(
+            frontend.scale,
+            first.weight_scale,
+            network.tensor(first.output).scale,
+            channels=len(first.bias),
+            low=first.requantize.low,
+            high=first.requantize.high,
+        ),
+    )
     return replace(
         network,
         tensors=tensors,
+        ops=(scaled, *network.ops[1:]),
         labels=data.labels,
         frontend=frontend.to_config(),
         metadata={

@@ -109,6 +109,20 @@ def _retrieve(download: Download) -> Path:
     return Path(found)
 
 
+def _harmless(archive: tarfile.TarFile, folder: Path) -> list[tarfile.TarInfo]:
+    """All members, which must be files and folders that land inside `folder`.
+
+    Debian 12's Python 3.11.2 does not have tarfile's own filters yet.
+    """
+    root = folder.resolve()
+    members = archive.getmembers()
+    for member in members:
+        place = (root / member.name).resolve()
+        if not (member.isfile() or member.isdir()) or not place.is_relative_to(root):
+            raise tarfile.ExtractError(f"{member.name!r} would not land inside the folder")
+    return members
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a .zip or .tar.gz into `folder`, and .zip files found at its top (UCI nests them).
 
@@ -121,7 +135,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 packed.extractall(folder)  # drops absolute paths and `..` by itself
         else:
             with tarfile.open(archive) as packed_tar:
-                packed_tar.extractall(folder, filter="data")
+                packed_tar.extractall(folder, members=_harmless(packed_tar, folder))
         for inner in sorted(folder.glob("*.zip")):
             with zipfile.ZipFile(inner) as packed:
                 packed.extractall(folder)
