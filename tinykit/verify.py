@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.boards import Board
-from tinykit.errors import DoesNotFitError, TinykitError
+from tinykit.errors import DoesNotFitError
 from tinykit.files import write_atomic
 from tinykit.network import Network, interpret, interpret_all
 from tinykit.runs import Run
@@ -190,6 +190,11 @@ def _board_rows(
     run: Run, board: Board, emulators: Sequence[str], clips: int
 ) -> Iterator[tuple[Row, BoardResult | None]]:
     title = f"{board.id} under {{}}"
+    names = list(emulators) if list(emulators) == ["auto"] else _known(board, emulators)
+    if not names:
+        reason = f"runs only under {', '.join(board.emulators)}"
+        yield Row(title.format("nothing"), board.core, 0, "-", None, reason), None
+        return
     try:
         firmware = generate_firmware(run, board)
     except DoesNotFitError as error:
@@ -198,7 +203,7 @@ def _board_rows(
     build = build_firmware(firmware)
     stream = run.samples().first(clips) if run.network.frontend is not None and clips else None
     compares = "features, scores and every layer" if stream is not None else "scores, layers"
-    for name in emulators if list(emulators) == ["auto"] else _known(board, emulators):
+    for name in names:
         result = run_firmware(firmware, build, emulator=name, clips=stream)
         wrong = [*result.differences, *(f"clip {c.index}" for c in result.clips if not c.agrees)]
         title_of_row = title.format(result.emulator)
@@ -208,12 +213,5 @@ def _board_rows(
 
 
 def _known(board: Board, emulators: Sequence[str]) -> list[str]:
-    """Those of `emulators` that know the board."""
-    known = [name for name in emulators if name in board.emulators]
-    if not known and board.arch != "host":
-        raise TinykitError(
-            f"none of {', '.join(emulators)} knows {board.name}.",
-            where="--emulator",
-            remedy=f"It runs under {', '.join(board.emulators)}.",
-        )
-    return known or ["host"]
+    """Those of `emulators` that know the board; the host needs none."""
+    return ["host"] if board.arch == "host" else [e for e in emulators if e in board.emulators]

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -438,9 +441,24 @@ def _claim(recipe: Recipe, run: Path, resume: bool) -> None:
     write_atomic(path, text)
 
 
+@contextmanager
+def _stderr_off() -> Iterator[None]:
+    """Drop what native libraries write to stderr: TensorFlow's loading logs heed no setting."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _start_tensorflow(threads: int | None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    with _stderr_off():
+        import tensorflow as tf
 
     # Each stage traces functions of its own; TensorFlow warns that this costs time, and it does.
     tf.get_logger().setLevel("ERROR")
