@@ -471,6 +471,21 @@ def _start_tensorflow(threads: int | None) -> None:
         notice("TensorFlow has started already; the number of threads stays as it is")
 
 
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep from the user what TensorFlow's C++ side prints when it is loaded, whatever is asked."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _versions() -> dict[str, str]:
     import keras
     import tensorflow as tf
