@@ -88,6 +88,7 @@ class Quantization:
         weights, activations: schemes.
         granularity: weight scales per "channel" or per "tensor".
         epochs: passes over the training part; the last `freeze` with batch statistics frozen.
+            Both are tripled where a policy has 2-bit weights.
         distill: share of the loss that follows the float model's logits.
         others: as in `Training`.
     """

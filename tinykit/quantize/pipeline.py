@@ -34,6 +34,8 @@ _CALIBRATION_CLIPS = 512
 # Keeps the stages' random streams apart.
 _FLOAT, _QAT, _TEACHER = 0, 1_000_003, 2_000_003
 TEACHER = "teacher.keras"
+# Ternary weights start far from the float network and need this many times the epochs.
+_NARROW = 3
 
 
 def train(
@@ -229,6 +231,8 @@ class _Work:
         model = QatModel(self.blueprint, policy, schemes, self.features.scale)
         model.load(float_model)
         model.calibrate(self._calibration())
+        if any(part.bits.weights == 2 for part in model.parts):
+            how = replace(how, epochs=_NARROW * how.epochs, freeze=_NARROW * how.freeze)
         history = loop.fit(
             model,
             self.material(),
