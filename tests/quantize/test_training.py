@@ -86,11 +86,12 @@ def test_qat_starts_from_another_runs_float_model(
     recipe: Recipe, whole: Path, tmp_path: Path
 ) -> None:
     first = json.loads((whole / "metrics.json").read_text())
-    second = recipe.override(init_from=str(whole), policy="w4a4", seed=1)
+    second = recipe.override(init_from=str(whole), policy="w2a4,conv1=w2a4", seed=1)
     metrics = train(second, tmp_path / "second")
     assert metrics["float"]["test"] == first["float"]["test"]
     assert metrics["float"]["from"] == str(whole)
-    assert metrics["quantized"]["policy"] == "w4a4"
+    assert metrics["quantized"]["policy"] == "w2a4,conv1=w2a4"
+    assert len(metrics["quantized"]["epochs"]) == 3 * recipe.quantization.epochs
     assert content(tmp_path / "second") != content(whole)
     wider = replace(second, model=replace(recipe.model, options={"widths": [9, 9]}))
     with pytest.raises(TinykitError, match="not a har_cnn of this recipe"):
