@@ -11,13 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinykit.data.cache import Arrays, cached, fingerprint
 from tinykit.data.csvfile import read_numbers
 from tinykit.data.dataset import IMU_CHANNELS, IMU_SCALE, Dataset
-from tinykit.data.inertial import Recording, imu_int16, windows_of
-from tinykit.data.splits import subject_split
-from tinykit.data.windows import check_window
-from tinykit.errors import TinykitError
+from tinykit.data.inertial import InertialSet, Recording, imu_int16
 
 RATE = 50
 LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
@@ -25,6 +21,16 @@ LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
 TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 VALIDATION_SUBJECTS = (7, 16, 23, 29)
 _FOLDERS = ("hapt", "hapt/HAPT Data Set", "HAPT Data Set", ".")
+_SET = InertialSet(
+    name="hapt",
+    title="HAPT",
+    rate=RATE,
+    labels=LABELS,
+    channels=IMU_CHANNELS,
+    scale=IMU_SCALE,
+    test_subjects=TEST_SUBJECTS,
+    official="*.txt",
+)
 
 
 def find(root: Path) -> Path | None:
@@ -63,33 +69,21 @@ def load(
     Raises:
         TinykitError: the set is not there, or the options make no sense.
     """
-    check_window(window, step, purity)
-    place = find(root)
-    if place is None:
-        raise TinykitError("no HAPT recordings here.", where=root)
-    sources = [place] if place.is_file() else sorted(place.glob("*.txt"))
-    key = {"files": fingerprint(sources), "window": window, "step": step, "purity": purity}
-
-    def make() -> Arrays:
-        recordings = _packed(place) if place.is_file() else _official(place)
-        return windows_of(recordings, len(LABELS), window, step, purity)
-
-    arrays = cached("hapt", key, make)
-    return Dataset(
-        name="hapt",
-        task="har",
-        rate=RATE,
-        labels=LABELS,
-        x=arrays["x"],
-        y=arrays["y"],
-        split=subject_split(arrays["subject"], validation=validation_subjects, test=TEST_SUBJECTS),
-        subject=arrays["subject"],
-        channels=IMU_CHANNELS,
-        scale=IMU_SCALE,
-        synthetic=False,
+    return _SET.load(
+        root,
+        find(root),
+        _read,
+        window=window,
+        step=step,
+        purity=purity,
+        validation_subjects=validation_subjects,
         licence=licence,
         citation=citation,
     )
+
+
+def _read(place: Path) -> list[Recording]:
+    return _packed(place) if place.is_file() else _official(place)
 
 
 def _six_only(label: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tinykit.data.cache import Arrays
-from tinykit.data.dataset import ACC_SCALE_G, GYRO_SCALE_RAD_S, to_int16
-from tinykit.data.windows import cut, label_windows
+from tinykit.data.cache import Arrays, cached, fingerprint
+from tinykit.data.dataset import ACC_SCALE_G, GYRO_SCALE_RAD_S, Dataset, to_int16
+from tinykit.data.splits import subject_split
+from tinykit.data.windows import check_window, cut, label_windows
+from tinykit.errors import TinykitError
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,78 @@ def windows_of(
         y.append(found)
         subject += [recording.subject] * len(starts)
     return {"x": np.concatenate(x), "y": np.concatenate(y), "subject": np.array(subject, np.str_)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InertialSet:
+    """What a set of real recordings is, apart from where they lie and how a file is read.
+
+    Attributes:
+        name, labels, channels, scale, rate: as in Dataset.
+        title: of the set, for messages.
+        test_subjects: who tests, fixed.
+        official: pattern of the files in the official archive's layout.
+    """
+
+    name: str
+    title: str
+    rate: int
+    labels: tuple[str, ...]
+    channels: tuple[str, ...]
+    scale: tuple[float, ...]
+    test_subjects: Sequence[int]
+    official: str
+
+    def load(
+        self,
+        root: Path,
+        place: Path | None,
+        read: Callable[[Path], Iterable[Recording]],
+        *,
+        window: int,
+        step: int,
+        purity: float,
+        validation_subjects: Sequence[int],
+        licence: str,
+        citation: str,
+    ) -> Dataset:
+        """Windows of the recordings at `place`, from the cache where they were cut before.
+
+        Args:
+            root: where the set was looked for.
+            place: the packed file or the official folder; None if there is neither.
+            read: all recordings of `place`.
+            window, step: samples of a window, and from one to the next.
+            purity: share of the window that must be of one activity.
+            validation_subjects: who validates instead of training.
+            licence, citation: from the manifest.
+
+        Raises:
+            TinykitError: the set is not there, or the options make no sense.
+        """
+        check_window(window, step, purity)
+        if place is None:
+            raise TinykitError(f"no {self.title} recordings here.", where=root)
+        sources = [place] if place.is_file() else sorted(place.glob(self.official))
+        key = {"files": fingerprint(sources), "window": window, "step": step, "purity": purity}
+
+        def make() -> Arrays:
+            return windows_of(read(place), len(self.labels), window, step, purity)
+
+        arrays = cached(self.name, key, make)
+        subject = arrays["subject"]
+        return Dataset(
+            name=self.name,
+            task="har",
+            rate=self.rate,
+            labels=self.labels,
+            x=arrays["x"],
+            y=arrays["y"],
+            split=subject_split(subject, validation=validation_subjects, test=self.test_subjects),
+            subject=subject,
+            channels=self.channels,
+            scale=self.scale,
+            synthetic=False,
+            licence=licence,
+            citation=citation,
+        )

@@ -9,13 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinykit.data.cache import Arrays, cached, fingerprint
 from tinykit.data.csvfile import read_csv
 from tinykit.data.dataset import IMU_CHANNELS, IMU_SCALE, Dataset
-from tinykit.data.inertial import Recording, imu_int16, windows_of
-from tinykit.data.splits import subject_split
-from tinykit.data.windows import check_window
-from tinykit.errors import TinykitError
+from tinykit.data.inertial import InertialSet, Recording, imu_int16
 
 RATE = 50
 LABELS = ("downstairs", "upstairs", "walking", "jogging", "sitting", "standing")
@@ -28,6 +24,16 @@ _COLUMNS = tuple(
     f"{sensor}.{axis}"
     for sensor in ("gravity", "userAcceleration", "rotationRate")
     for axis in "xyz"
+)
+_SET = InertialSet(
+    name="motionsense",
+    title="MotionSense",
+    rate=RATE,
+    labels=LABELS,
+    channels=IMU_CHANNELS,
+    scale=IMU_SCALE,
+    test_subjects=TEST_SUBJECTS,
+    official="*/sub_*.csv",
 )
 
 
@@ -64,33 +70,21 @@ def load(
     Raises:
         TinykitError: the set is not there, or the options make no sense.
     """
-    check_window(window, step, 1.0)
-    place = find(root)
-    if place is None:
-        raise TinykitError("no MotionSense recordings here.", where=root)
-    sources = [place] if place.is_file() else sorted(place.glob("*/sub_*.csv"))
-
-    def make() -> Arrays:
-        recordings = _packed(place) if place.is_file() else _official(place)
-        return windows_of(recordings, len(LABELS), window, step, 1.0)
-
-    key = {"files": fingerprint(sources), "window": window, "step": step}
-    arrays = cached("motionsense", key, make)
-    return Dataset(
-        name="motionsense",
-        task="har",
-        rate=RATE,
-        labels=LABELS,
-        x=arrays["x"],
-        y=arrays["y"],
-        split=subject_split(arrays["subject"], validation=validation_subjects, test=TEST_SUBJECTS),
-        subject=arrays["subject"],
-        channels=IMU_CHANNELS,
-        scale=IMU_SCALE,
-        synthetic=False,
+    return _SET.load(
+        root,
+        find(root),
+        _read,
+        window=window,
+        step=step,
+        purity=1.0,
+        validation_subjects=validation_subjects,
         licence=licence,
         citation=citation,
     )
+
+
+def _read(place: Path) -> list[Recording]:
+    return _packed(place) if place.is_file() else _official(place)
 
 
 def _packed(path: Path) -> list[Recording]:

@@ -11,11 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tinykit.data.cache import Arrays, cached, fingerprint
 from tinykit.data.dataset import ACC_SCALE_G, STANDARD_GRAVITY, Dataset
-from tinykit.data.inertial import Recording, imu_int16, windows_of
-from tinykit.data.splits import subject_split
-from tinykit.data.windows import check_window
+from tinykit.data.inertial import InertialSet, Recording, imu_int16
 from tinykit.errors import TinykitError
 
 RATE = 20
@@ -47,6 +44,16 @@ VALIDATION_SUBJECTS = (1602, 1612, 1622, 1633, 1647)
 _FOLDERS = ("wisdm-dataset", "wisdm_watch/wisdm-dataset", "wisdm_watch", ".")
 _LINE = re.compile(r"(\d+),([A-S]),(\d+),([-+.\deE]+),([-+.\deE]+),([-+.\deE]+);?\s*")
 _GAP_NS = 500_000_000  # ten samples
+_SET = InertialSet(
+    name="wisdm_watch",
+    title="WISDM smartwatch",
+    rate=RATE,
+    labels=LABELS,
+    channels=("acc_x", "acc_y", "acc_z"),
+    scale=(ACC_SCALE_G,) * 3,
+    test_subjects=TEST_SUBJECTS,
+    official="data_*_accel_watch.txt",
+)
 
 
 def find(root: Path) -> Path | None:
@@ -83,33 +90,21 @@ def load(
     Raises:
         TinykitError: the set is not there, a line cannot be read, or the options make no sense.
     """
-    check_window(window, step, 1.0)
-    place = find(root)
-    if place is None:
-        raise TinykitError("no WISDM smartwatch recordings here.", where=root)
-    sources = [place] if place.is_file() else sorted(place.glob("data_*_accel_watch.txt"))
-
-    def make() -> Arrays:
-        recordings = _packed(place) if place.is_file() else _official(sources)
-        return windows_of(recordings, len(LABELS), window, step, 1.0)
-
-    key = {"files": fingerprint(sources), "window": window, "step": step}
-    arrays = cached("wisdm_watch", key, make)
-    return Dataset(
-        name="wisdm_watch",
-        task="har",
-        rate=RATE,
-        labels=LABELS,
-        x=arrays["x"],
-        y=arrays["y"],
-        split=subject_split(arrays["subject"], validation=validation_subjects, test=TEST_SUBJECTS),
-        subject=arrays["subject"],
-        channels=("acc_x", "acc_y", "acc_z"),
-        scale=(ACC_SCALE_G,) * 3,
-        synthetic=False,
+    return _SET.load(
+        root,
+        find(root),
+        _read,
+        window=window,
+        step=step,
+        purity=1.0,
+        validation_subjects=validation_subjects,
         licence=licence,
         citation=citation,
     )
+
+
+def _read(place: Path) -> list[Recording]:
+    return _packed(place) if place.is_file() else _official(place)
 
 
 def _packed(path: Path) -> list[Recording]:
@@ -125,8 +120,9 @@ def _packed(path: Path) -> list[Recording]:
     ]
 
 
-def _official(paths: list[Path]) -> list[Recording]:
+def _official(folder: Path) -> list[Recording]:
     """The archive's text files: `subject,code,nanoseconds,x,y,z;` a line, m/s^2."""
+    paths = sorted(folder.glob(_SET.official))
     return [recording for path in paths for recording in _file_recordings(path)]
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -53,7 +54,7 @@ def in_batches(x: Int16Array, work: Callable[[Int16Array], NDArray]) -> NDArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectralFrontend:
+class SpectralFrontend(ABC):
     """Sound to log mel energies, then whatever the subclass makes of a frame's energies.
 
     A frame is `window` samples under a Hann window, every `hop` samples. Its power spectrum is
@@ -92,25 +93,25 @@ class SpectralFrontend:
     # --- what a subclass says ---
 
     @property
+    @abstractmethod
     def columns(self) -> int:
         """Features in a row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _rough(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Centre and spread before calibration."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _values(self, energies: Int32Array) -> Int32Array:
         """(..., n_mels) log energies, Q9 -> (..., columns) before the affine step, Q9."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _real_values(self, energies: FloatArray) -> FloatArray:
         """The float twin of `_values`, in octaves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _limit(self) -> int:
         """Bound on |`_values`|."""
-        raise NotImplementedError
 
     # --- settings ---
 
