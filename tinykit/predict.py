@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tinykit.frontends import Frontend
     from tinykit.runs import Run
 
-SUFFIXES = (".wav", ".flac", ".csv")
+SUFFIXES = (".wav", ".csv")
 
 
 @dataclass(frozen=True)
