@@ -11,7 +11,6 @@ from typing import Any
 
 from tinykit import __version__
 from tinykit.boards import Board, project_files
-from tinykit.codegen.environment import render_template
 from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.plan import MemoryPlan, plan_layers
@@ -25,6 +24,7 @@ from tinykit.files import directory_atomic
 from tinykit.frontends import Frontend, from_config
 from tinykit.frontends.render import c_sources, render_frontend
 from tinykit.network import Network
+from tinykit.templating import render_template
 
 METADATA = "tinykit.json"
 FORMAT = 1

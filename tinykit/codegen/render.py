@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinykit import __version__
-from tinykit.codegen.environment import render_template
 from tinykit.codegen.kernels import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.network import Network
 from tinykit.network.ops import Conv2D, DepthwiseConv2D, Tensor
+from tinykit.templating import render_template
 
 _HEADERS = {
     "tk_conv2d_params": "conv2d.h",

@@ -6,26 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from tinykit.boards import Board
-from tinykit.resources import resource_dir
-
-
-def _template(name: str, **values: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(resource_dir("templates")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name).render(**values)
+from tinykit.templating import render_template
 
 
 def render_script(board: Board) -> str:
     """The Renode script of a board that Renode runs; it loads `$elf`."""
-    return _template("board.resc.j2", board=board)
+    return render_template("board.resc.j2", board=board)
 
 
 def render_emulation(board: Board, meta: Mapping[str, Any]) -> dict[str, str]:
@@ -42,5 +29,7 @@ def render_emulation(board: Board, meta: Mapping[str, Any]) -> dict[str, str]:
     return {
         f"{board.id}.repl": platform.read_text(encoding="utf-8"),
         f"{board.id}.resc": render_script(board),
-        f"{board.id}.robot": _template("board.robot.j2", board=board, meta={"network": network}),
+        f"{board.id}.robot": render_template(
+            "board.robot.j2", board=board, meta={"network": network}
+        ),
     }

@@ -37,7 +37,7 @@ def render_frontend(frontend: Frontend) -> dict[str, str]:
     They need the headers that `c_headers(frontend)` names and the sources of `c_sources`.
     """
     # Imported here, because tinykit.codegen as a whole imports this module.
-    from tinykit.codegen.environment import render_template
+    from tinykit.templating import render_template
 
     constants = frontend.c_constants()
     tables = {name: table.reshape(-1).tolist() for name, table in frontend.c_tables().items()}

@@ -49,19 +49,11 @@ def load_report(path: Path) -> Report:
 
 def render_html(report: Report) -> str:
     """The page; everything from outside is escaped, and the same report gives the same bytes."""
-    import jinja2
 
+    from tinykit import templating
     from tinykit.report import plots
-    from tinykit.resources import resource_dir
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resource_dir("templates")),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
+    environment = templating.environment(autoescape=True)
     environment.filters.update(
         thousands=plots.thousands,
         short=plots.short,

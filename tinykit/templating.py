@@ -10,16 +10,19 @@ import jinja2
 from tinykit.resources import resource_dir
 
 
-def environment() -> jinja2.Environment:
-    """Templates of the folder `templates/`."""
-    # C and ini files are no HTML: nothing is escaped, names pass through codegen.names instead.
+def environment(*, autoescape: bool = False) -> jinja2.Environment:
+    """Templates of the folder `templates/`.
+
+    Args:
+        autoescape: for HTML. C and ini files are none: names pass through codegen.names instead.
+    """
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(resource_dir("templates")),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=autoescape,
     )
 
 
