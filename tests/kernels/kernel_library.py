@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tinykit.codegen.hostlib import WARNINGS, compile_c
-from tinykit.codegen.kernels import Layer, Scaling
+from tinykit.codegen.kernels import Layer
 from tinykit.network.ops import Tensor
 from tinykit.network.packing import activation_bytes, pack_activations, unpack_activations
 from tinykit.resources import resource_dir
@@ -20,11 +20,8 @@ PAINT = 0xA5
 UNDEFINED = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
 
 
-class Requantize(c.Structure):
+class Output(c.Structure):
     _fields_ = (
-        ("bias", c.POINTER(c.c_int32)),
-        ("multiplier", c.POINTER(c.c_int32)),
-        ("shift", c.POINTER(c.c_int8)),
         ("zero_point", c.c_int8),
         ("low", c.c_int8),
         ("high", c.c_int8),
@@ -34,50 +31,50 @@ class Requantize(c.Structure):
 
 class Matmul(c.Structure):
     _fields_ = (
-        ("weight", c.POINTER(c.c_uint32)),
+        ("stream", c.POINTER(c.c_uint32)),
         ("length", c.c_uint16),
         ("channels", c.c_uint16),
-        ("requantize", Requantize),
+        ("chunk", c.c_uint16),
+        ("output", Output),
     )
 
 
-_WINDOW = tuple(
-    (name, c.c_uint8)
-    for name in (
-        "kernel_height",
-        "kernel_width",
-        "stride_height",
-        "stride_width",
-        "dilation_height",
-        "dilation_width",
-        "pad_top",
-        "pad_left",
-        "in_bits",
-    )
-)
-_SIZES = tuple(
-    (name, c.c_uint16)
-    for name in ("in_height", "in_width", "in_channels", "out_height", "out_width")
-)
+def _fields(kind, *names):
+    return tuple((name, kind) for name in names)
 
 
 class Conv2D(c.Structure):
-    _fields_ = (*_SIZES, *_WINDOW, ("in_zero_point", c.c_int8), ("matmul", Matmul))
+    _fields_ = (
+        *_fields(c.c_uint16, "in_height", "in_width", "pixel_bytes", "out_height", "out_width"),
+        *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
+        *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
+        *_fields(c.c_uint8, "pad_left", "group", "blank", "backward"),
+        *_fields(c.c_uint16, "run_values", "run_step"),
+        *_fields(c.c_void_p, "expand", "multiply"),
+        ("matmul", Matmul),
+    )
 
 
 class Depthwise(c.Structure):
     _fields_ = (
-        *_SIZES,
-        ("channels", c.c_uint16),
-        *_WINDOW,
+        *_fields(c.c_uint16, "in_height", "in_width", "in_channels", "out_height", "out_width"),
+        *_fields(c.c_uint16, "channels"),
+        *_fields(c.c_uint8, "kernel_height", "kernel_width", "stride_height", "stride_width"),
+        *_fields(c.c_uint8, "dilation_height", "dilation_width", "pad_top", "pad_left"),
+        *_fields(c.c_uint16, "plane_height", "plane_width"),
+        *_fields(c.c_uint8, "in_bits", "weight_bits"),
         ("in_zero_point", c.c_int8),
-        ("weight", c.POINTER(c.c_uint32)),
-        ("requantize", Requantize),
+        ("output", Output),
+        ("stream", c.POINTER(c.c_uint32)),
     )
 
 
 class Dense(c.Structure):
-    _fields_ = (("in_features", c.c_uint16), ("in_bits", c.c_uint8), ("matmul", Matmul))
+    _fields_ = (
+        ("in_features", c.c_uint16),
+        *_fields(c.c_void_p, "expand", "multiply"),
+        ("matmul", Matmul),
+    )
 
 
 class Pool(c.Structure):
@@ -120,44 +117,33 @@ _STRUCTS = {
 }
 
 
-def build(folder: Path, *, dsp: bool, wide: bool = False) -> c.CDLL:
+def build(folder: Path, *, wide: bool = False) -> c.CDLL:
     """Compile every kernel into one library with undefined behaviour trapped."""
     source = resource_dir("firmware") / "src"
-    library = folder / f"kernels-{dsp:d}{wide:d}.so"
-    sources = [*sorted((source / "kernels").glob("*.c")), source / "packing.c"]
+    library = folder / f"kernels-{wide:d}.so"
+    sources = [*sorted((source / "kernels").rglob("*.c")), source / "packing.c"]
     flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
-    flags += ["-DTK_EMULATE_DSP"] if dsp else []
     flags += ["-DTK_WIDE_ACCUMULATORS"] if wide else []
     compile_c([*sources, Path(__file__).with_name("shim.c")], library, flags)
     return c.CDLL(str(library))
 
 
-def _requantize(s: Scaling) -> tuple[Requantize, list[np.ndarray]]:
-    keep = [np.ascontiguousarray(a) for a in (s.bias, s.multiplier, s.shift)]
-    struct = Requantize(
-        keep[0].ctypes.data_as(c.POINTER(c.c_int32)),
-        keep[1].ctypes.data_as(c.POINTER(c.c_int32)),
-        keep[2].ctypes.data_as(c.POINTER(c.c_int8)),
-        s.zero_point,
-        s.low,
-        s.high,
-        s.bits,
-    )
-    return struct, keep
-
-
-def _params(layer: Layer) -> tuple[c.Structure, list[np.ndarray]]:
+def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | None]:
     params = _STRUCTS[layer.params_type](**layer.fields)
-    if layer.scaling is None or layer.weight is None:
-        return params, []
-    weight = np.ascontiguousarray(layer.weight)
-    requantize, keep = _requantize(layer.scaling)
-    pointer = weight.ctypes.data_as(c.POINTER(c.c_uint32))
-    if layer.kind == "depthwise":
-        params.weight, params.requantize = pointer, requantize
-    else:
-        params.matmul = Matmul(pointer, layer.row_length, len(layer.scaling.bias), requantize)
-    return params, [weight, *keep]
+    if layer.scaling is None or layer.stream is None:
+        return params, None
+    s, stream = layer.scaling, np.ascontiguousarray(layer.stream)
+    output = Output(s.zero_point, s.low, s.high, s.bits)
+    pointer = stream.ctypes.data_as(c.POINTER(c.c_uint32))
+    if layer.matmul is None:
+        params.stream, params.output = pointer, output
+        return params, stream
+    m = layer.matmul
+    params.matmul = Matmul(pointer, m.length, len(s.bias), m.chunk, output)
+    for name in ("expand", "multiply"):
+        function = getattr(library, getattr(m.variant, name))
+        setattr(params, name, c.cast(function, c.c_void_p).value)
+    return params, stream
 
 
 def _aligned(size: int) -> int:
@@ -173,12 +159,12 @@ def call(library: c.CDLL, layer: Layer, x: np.ndarray, source: Tensor, result: T
     base = arena.ctypes.data + (-arena.ctypes.data) % 8
     start = base - arena.ctypes.data
     arena[start + at[0] : start + at[0] + sizes[0]] = np.frombuffer(packed, np.uint8)
-    params, keep = _params(layer)
+    params, keep = _params(library, layer)
     pointers = [c.c_void_p(base + int(a)) for a in at[:3]]
     arguments = pointers if layer.scaling is not None else pointers[:2]
     status = getattr(library, layer.function)(c.byref(params), *arguments)
     assert status == 0
-    assert len(keep) in (0, 4)
+    del keep
     untouched = np.ones(len(arena), bool)
     for offset, size in zip(at, sizes, strict=False):
         untouched[start + offset : start + offset + size] = False

@@ -4,10 +4,10 @@
 
 #include "tinykit/requantize.h"
 
-void shim_requantize(const tk_requantize *q, const int32_t *acc, const int32_t *multiplier,
+void shim_requantize(const tk_output *q, const int32_t *acc, const int32_t *multiplier,
                      const int32_t *shift, int32_t *out, size_t count);
 
-void shim_requantize(const tk_requantize *q, const int32_t *acc, const int32_t *multiplier,
+void shim_requantize(const tk_output *q, const int32_t *acc, const int32_t *multiplier,
                      const int32_t *shift, int32_t *out, size_t count)
 {
     for (size_t i = 0; i < count; ++i) {

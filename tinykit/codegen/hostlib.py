@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
 from tinykit.codegen.plan import plan_layers
 from tinykit.codegen.render import render_model
@@ -43,16 +44,16 @@ class HostModel:
 
     Args:
         network: the Network.
-        dsp: take the Cortex-M DSP path, its instructions emulated in C.
+        isa: whose kernels to take; portable C stands in for instructions that are missing here.
         sanitize: stop at any bad memory access or undefined behaviour; several times slower.
 
     Raises:
         TinykitError: there is no gcc, or the generated C does not compile.
     """
 
-    def __init__(self, network: Network, *, dsp: bool = False, sanitize: bool = False) -> None:
+    def __init__(self, network: Network, *, isa: Isa = "riscv", sanitize: bool = False) -> None:
         self.network = network
-        self.layers = choose_kernels(network, planes=dsp)
+        self.layers = choose_kernels(network, isa)
         self.plan = plan_layers(network, self.layers)
         self.frontend = None if network.frontend is None else from_config(network.frontend)
         self._classes = int(np.prod(network.tensor(network.output).shape))
@@ -60,7 +61,7 @@ class HostModel:
             tensor_bytes(network.tensor(layer.op.output)) for layer in self.layers
         )
         self._folder = tempfile.TemporaryDirectory(prefix="tinykit-host-")
-        self._program = _build(self, Path(self._folder.name), dsp=dsp, sanitize=sanitize)
+        self._program = _build(self, Path(self._folder.name), isa, sanitize=sanitize)
 
     def close(self) -> None:
         """Remove the program."""
@@ -167,16 +168,15 @@ def host_sources(layers: Sequence[Layer], frontend: Frontend | None) -> list[Pat
     return [source / name for name in sorted(names) if name.endswith(".c")]
 
 
-def _build(model: HostModel, folder: Path, *, dsp: bool, sanitize: bool) -> Path:
-    files = render_model(model.network, model.layers, model.plan, dsp=dsp)
+def _build(model: HostModel, folder: Path, isa: Isa, *, sanitize: bool) -> Path:
+    files = render_model(model.network, model.layers, model.plan, isa)
     flags = list(WARNINGS)
     if model.frontend is not None:
         files |= render_frontend(model.frontend)
         flags.append("-DTK_HOST_FRONTEND")
     for name, content in files.items():
         write_atomic(folder / name, content)
-    if dsp:
-        flags.append("-DTK_EMULATE_DSP")
+    flags += host_flags(isa)
     if any(layer.scaling is not None and layer.scaling.wide for layer in model.layers):
         flags.append("-DTK_WIDE_ACCUMULATORS")
     firmware = resource_dir("firmware")
@@ -191,6 +191,11 @@ def _build(model: HostModel, folder: Path, *, dsp: bool, sanitize: bool) -> Path
         [*flags, "-O2", *(SANITIZE if sanitize else ()), f"-I{folder}"],
     )
     return program
+
+
+def host_flags(isa: Isa) -> list[str]:
+    """Flags that make this machine's compiler build the kernels of `isa`."""
+    return {"dsp": ["-DTK_EMULATE_DSP"]}.get(isa, [])
 
 
 def compile_c(sources: Sequence[Path], program: Path, flags: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen import pack
+from tinykit.codegen.isa import Isa
+from tinykit.codegen.variants import Variant, chunk_length, variants
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
@@ -16,6 +18,7 @@ from tinykit.network.ops import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Int8Array,
     MaxPool2D,
     Op,
     Requantize,
@@ -24,35 +27,28 @@ from tinykit.network.ops import (
     integer_range,
 )
 from tinykit.network.packing import activation_bytes
+from tinykit.network.shapes import kernel_size
 
 # The doubling high multiply of the kernels is exact below this; see requantize.h.
 _NARROW_LIMIT = 1 << 30
 _INT32_LIMIT = 1 << 31
-
-# Each of the ops that multiply matrices refers to all three widths; the linker drops the unused.
-_MATMUL = (
-    "kernels/matmul_w8.c",
-    "kernels/matmul_w4.c",
-    "kernels/matmul_w2.c",
-    "kernels/matmul_body.h",
-    "kernels/matmul_narrow.h",
-    "packing.c",
-)
+# Bias, multiplier and shift of a channel in the stream.
+_SCALING_BYTES = 12
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What follows the accumulator, ready for `tk_requantize`.
+    """What follows the accumulator.
 
     Attributes:
-        bias: (channels,) int32, the input's zero point folded in.
+        bias: (channels,) int64, the input's zero point folded in; within int32.
         multiplier: (channels,) int32.
         shift: (channels,) int8, to the right.
         zero_point, low, high, bits: of the output.
         wide: the accumulators need the 64-bit form (TK_WIDE_ACCUMULATORS).
     """
 
-    bias: NDArray[np.int32]
+    bias: NDArray[np.int64]
     multiplier: NDArray[np.int32]
     shift: NDArray[np.int8]
     zero_point: int
@@ -61,10 +57,20 @@ class Scaling:
     bits: int
     wide: bool
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the three tables in flash."""
-        return self.bias.nbytes + self.multiplier.nbytes + -(-self.shift.nbytes // 4) * 4
+
+@dataclass(frozen=True)
+class Matmul:
+    """How a layer that mixes channels is multiplied.
+
+    Attributes:
+        variant: the expander and the multiplier.
+        length: values in a row, padding included.
+        chunk: values after which shared sums are taken apart.
+    """
+
+    variant: Variant
+    length: int
+    chunk: int
 
 
 @dataclass(frozen=True)
@@ -74,16 +80,17 @@ class Layer:
     Attributes:
         index: position among the layers that execute code; the marks count these.
         op: the operator it came from.
-        kind: "conv2d", "pointwise", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack".
+        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack".
         function: the C function.
         params_type: the C type of its constants.
         sources: C files below firmware/src that it needs.
         fields: scalar members of the params, in the order of the C struct.
-        weight: (words,) uint32, or None.
-        row_length: values in a matrix row with its padding, 0 if there is no matrix.
+        stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
+        matmul: how it is multiplied, or None.
         scaling: the requantisation, or None.
         scratch_bytes: scratch it needs, 0 if none.
         macs: multiply-accumulates, padding included.
+        weight_bits: of the network's weights; flash may hold them wider.
     """
 
     index: int
@@ -93,8 +100,8 @@ class Layer:
     params_type: str
     sources: tuple[str, ...]
     fields: dict[str, int]
-    weight: NDArray[np.uint32] | None = None
-    row_length: int = 0
+    stream: NDArray[np.uint32] | None = None
+    matmul: Matmul | None = None
     scaling: Scaling | None = None
     scratch_bytes: int = 0
     macs: int = 0
@@ -103,12 +110,12 @@ class Layer:
     @property
     def weight_bytes(self) -> int:
         """Bytes of packed weights in flash."""
-        return 0 if self.weight is None else self.weight.nbytes
+        return 0 if self.stream is None else self.stream.nbytes - self.table_bytes
 
     @property
     def table_bytes(self) -> int:
         """Bytes of bias, multiplier and shift in flash."""
-        return 0 if self.scaling is None else self.scaling.nbytes
+        return 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
 
 
 def tensor_bytes(tensor: Tensor) -> int:
@@ -135,7 +142,6 @@ def _scaling(
     name: str,
     rows: NDArray[np.int64],
     bias: NDArray[np.int32],
-    weight_bits: int,
     requantize: Requantize,
     x: Tensor,
     y: Tensor,
@@ -152,18 +158,14 @@ def _scaling(
     # Where nothing gets through, the shift does not matter and must not overflow.
     shift = np.where(multiplier == 0, 0, requantize.shift).astype(np.int64)
     shifted = bound << np.maximum(shift, 0)
-    # Inside a kernel the sum runs over shifted activations and, for narrow weights, over weights
-    # that stand at the top of a byte.
-    inner = np.abs(rows).sum(axis=1) * (128 if x.bits == 8 else 1 << x.bits)
-    inner = inner << (8 - weight_bits)
-    if max(shifted.max(), np.abs(folded).max(), inner.max()) >= _INT32_LIMIT:
+    if max(shifted.max(), _inner_bound(rows, folded, x, 0)) >= _INT32_LIMIT:
         raise TinykitError(
             "an accumulator can leave 32 bits.",
             where=f"layer {name}",
             remedy="Use a smaller kernel, fewer channels or a smaller scale for this layer.",
         )
     return Scaling(
-        bias=folded.astype(np.int32),
+        bias=folded,
         multiplier=multiplier,
         shift=(-shift).astype(np.int8),
         zero_point=y.zero_point,
@@ -174,103 +176,220 @@ def _scaling(
     )
 
 
-def _window_fields(op: Conv2D | DepthwiseConv2D, x: Tensor, y: Tensor) -> dict[str, int]:
-    kernel = op.weight.shape[1:3] if isinstance(op, Conv2D) else op.weight.shape[:2]
-    fields = {
-        "in_height": x.shape[0],
-        "in_width": x.shape[1],
-        "in_channels": x.shape[2],
-        "out_height": y.shape[0],
-        "out_width": y.shape[1],
-    }
-    if isinstance(op, DepthwiseConv2D):
-        fields["channels"] = y.shape[2]
-    return fields | {
-        "kernel_height": kernel[0],
-        "kernel_width": kernel[1],
-        "stride_height": op.stride[0],
-        "stride_width": op.stride[1],
-        "dilation_height": op.dilation[0],
-        "dilation_width": op.dilation[1],
-        "pad_top": op.padding[0],
-        "pad_left": op.padding[2],
-        "in_bits": x.bits,
-        "in_zero_point": x.zero_point,
-    }
+def _inner_bound(
+    rows: NDArray[np.int64], folded: NDArray[np.int64], x: Tensor, sum_shift: int
+) -> int:
+    """What a sum reaches inside a kernel: over shifted activations, times 2^sum_shift."""
+    largest = 128 if x.bits == 8 else (1 << x.bits) - 1
+    return int((np.abs(rows).sum(axis=1) * largest + np.abs(folded)).max()) << sum_shift
 
 
-def _is_pointwise(op: Conv2D) -> bool:
-    return op.weight.shape[1:3] == (1, 1) and op.stride == (1, 1) and not any(op.padding)
+@dataclass(frozen=True)
+class _Window:
+    """The geometry of a convolution; each pair is (height, width).
+
+    A 1-D signal has width 1 in a Network. Its pixels lie in memory like those of a row, and a row
+    is what the kernels are fast at, so the axes are exchanged here.
+    """
+
+    input: tuple[int, int]
+    output: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Pixels that the kernel spans."""
+        high, wide = (
+            (k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)
+        )
+        return high, wide
 
 
-def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, planes: bool) -> Layer:
+def _window(op: Conv2D | DepthwiseConv2D, x: Tensor, y: Tensor) -> _Window:
+    top, bottom, left, right = op.padding
+    window = _Window(
+        (x.shape[0], x.shape[1]),
+        (y.shape[0], y.shape[1]),
+        kernel_size(op),
+        op.stride,
+        op.dilation,
+        (top, left),
+        (bottom, right),
+    )
+    is_1d = x.shape[1] == 1 and window.kernel[1] == 1 and not (left or right)
+    if not is_1d:
+        return window
+    return _Window(*((pair[1], pair[0]) for pair in vars(window).values()))
+
+
+def _choose(
+    name: str, rows: Int8Array, runs: int, scaling: Scaling, bits: int, x: Tensor, isa: Isa
+) -> tuple[Matmul, NDArray[np.uint32]]:
+    """The multiplier of a layer and its stream."""
+    single = runs == 0
+    for variant in variants(isa, bits, x.bits, single=single):
+        padded = pack.pad_runs(rows, max(runs, 1), variant.run_block)
+        ordered = padded[:, pack.plane_order(padded.shape[1], variant.planes)]
+        full = pack.pad_rows(ordered, variant.block)
+        chunk = chunk_length(variant, full, x.bits)
+        inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
+        if chunk == 0 or inner >= _INT32_LIMIT:
+            continue
+        stream = variant.stream(
+            pack.as_words(scaling.bias << variant.sum_shift),
+            variant.rows(full, variant.storage),
+            pack.as_words(scaling.multiplier),
+            variant.shift(scaling.shift),
+        )
+        return Matmul(variant, full.shape[1], chunk), stream
+    raise TinykitError(
+        "no kernel can hold its sums in 32 bits.",
+        where=f"layer {name}",
+        remedy="Use a smaller kernel or fewer channels for this layer.",
+    )
+
+
+def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+    window = _window(op, x, y)
     rows = op.weight.reshape(len(op.weight), -1)
-    length = pack.row_length(rows.shape[1], op.weight_bits)
-    kind = "pointwise" if _is_pointwise(op) else "conv2d"
+    pixel_bits = x.shape[2] * x.bits
+    joined = window.dilation[1] == 1 and pixel_bits % 8 == 0
+    runs = 1 if joined else window.kernel[1]
+    run_pixels = window.kernel[1] if joined else 1
+    scaling = _scaling(op.name, rows.astype(np.int64), op.bias, op.requantize, x, y)
+    matmul, stream = _choose(
+        op.name, rows, window.kernel[0] * runs, scaling, op.weight_bits, x, isa
+    )
+    variant = matmul.variant
+    run_values = run_pixels * x.shape[2]
+    run_step = pack.padded(run_values, variant.run_block) * variant.column_bytes
+    columns = window.kernel[0] * runs * run_step
+    border = -(-run_pixels * -(-pixel_bits // 8) // 4) * 4 if any(op.padding) else 0
     return Layer(
         index=index,
         op=op,
-        kind=kind,
-        function=f"tk_{kind}_w{op.weight_bits}",
+        kind="conv2d",
+        function="tk_conv2d",
         params_type="tk_conv2d_params",
-        sources=(f"kernels/{kind}.c", *_MATMUL),
-        fields=_window_fields(op, x, y),
-        weight=pack.pack_rows(rows, op.weight_bits, planes=planes),
-        row_length=length,
-        scaling=_scaling(
-            op.name, rows.astype(np.int64), op.bias, op.weight_bits, op.requantize, x, y
+        sources=("kernels/conv2d.c", *variant.sources),
+        fields={
+            "in_height": window.input[0],
+            "in_width": window.input[1],
+            "pixel_bytes": -(-pixel_bits // 8),
+            "out_height": window.output[0],
+            "out_width": window.output[1],
+            "kernel_height": window.kernel[0],
+            "runs": runs,
+            "run_pixels": run_pixels,
+            "stride_height": window.stride[0],
+            "stride_width": window.stride[1],
+            "dilation_height": window.dilation[0],
+            "dilation_width": window.dilation[1],
+            "pad_top": window.before[0],
+            "pad_left": window.before[1],
+            "group": variant.group,
+            "blank": _blank(x),
+            "backward": 0,
+            "run_values": run_values,
+            "run_step": run_step,
+        },
+        stream=stream,
+        matmul=matmul,
+        scaling=scaling,
+        scratch_bytes=max(
+            columns + variant.group * border, matmul.length * variant.column_bytes
         ),
-        scratch_bytes=4 * length,
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
     )
 
 
-def _dense(index: int, op: Dense, x: Tensor, y: Tensor, planes: bool) -> Layer:
-    length = pack.row_length(op.weight.shape[1], op.weight_bits)
+def _blank(x: Tensor) -> int:
+    """A byte of zero points."""
+    field_ = x.zero_point & ((1 << x.bits) - 1)
+    return sum(field_ << at for at in range(0, 8, x.bits))
+
+
+def _dense(index: int, op: Dense, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+    scaling = _scaling(op.name, op.weight.astype(np.int64), op.bias, op.requantize, x, y)
+    matmul, stream = _choose(op.name, op.weight, 0, scaling, op.weight_bits, x, isa)
     return Layer(
         index=index,
         op=op,
         kind="dense",
-        function=f"tk_dense_w{op.weight_bits}",
+        function="tk_dense",
         params_type="tk_dense_params",
-        sources=("kernels/dense.c", *_MATMUL),
-        fields={"in_features": op.weight.shape[1], "in_bits": x.bits},
-        weight=pack.pack_rows(op.weight, op.weight_bits, planes=planes),
-        row_length=length,
-        scaling=_scaling(
-            op.name, op.weight.astype(np.int64), op.bias, op.weight_bits, op.requantize, x, y
-        ),
-        scratch_bytes=2 * length,
+        sources=("kernels/dense.c", *matmul.variant.sources),
+        fields={"in_features": op.weight.shape[1]},
+        stream=stream,
+        matmul=matmul,
+        scaling=scaling,
+        scratch_bytes=matmul.length * matmul.variant.column_bytes,
         macs=op.weight.size,
         weight_bits=op.weight_bits,
     )
 
 
-def _depthwise_scratch(op: DepthwiseConv2D, x: Tensor) -> int:
-    """As depthwise.h asks."""
-    channels = op.weight.shape[2]
-    taps = op.weight.shape[0] * op.weight.shape[1]
-    even = taps + taps % 2
-    padded = -(-channels // 4) * 4
-    direct = x.bits == 8 and op.depth_multiplier == 1 and channels % 4 == 0
-    return 4 * even + (padded if direct else even * padded)
+def _plane(window: _Window) -> tuple[int, int]:
+    """(height, width) of a depthwise layer's plane; see depthwise.h and dsp/depthwise.c."""
+    high, wide = (
+        max(
+            window.input[axis] + window.before[axis] + window.after[axis],
+            (window.output[axis] - 1) * window.stride[axis] + window.extent[axis],
+        )
+        for axis in (0, 1)
+    )
+    return high, wide + wide % 2
 
 
-def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, planes: bool) -> Layer:
+def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+    window = _window(op, x, y)
     channels = op.weight.shape[2]
-    rows = op.weight.reshape(-1, channels).T.astype(np.int64)
+    taps = np.ascontiguousarray(op.weight.reshape(-1, channels).T)
+    scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
+    plane = _plane(window)
+    kernel = window.kernel
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=f"tk_depthwise_w{op.weight_bits}",
+        function=f"tk_{isa}_depthwise",
         params_type="tk_depthwise_params",
-        sources=(f"kernels/depthwise_w{op.weight_bits}.c", "kernels/depthwise_body.h", "packing.c"),
-        fields=_window_fields(op, x, y),
-        weight=pack.pack_depthwise(op.weight, op.weight_bits, planes=planes),
-        scaling=_scaling(op.name, rows, op.bias, op.weight_bits, op.requantize, x, y),
-        scratch_bytes=_depthwise_scratch(op, x),
+        sources=(f"kernels/{isa}/depthwise.c",),
+        fields={
+            "in_height": window.input[0],
+            "in_width": window.input[1],
+            "in_channels": x.shape[2],
+            "out_height": window.output[0],
+            "out_width": window.output[1],
+            "channels": channels,
+            "kernel_height": kernel[0],
+            "kernel_width": kernel[1],
+            "stride_height": window.stride[0],
+            "stride_width": window.stride[1],
+            "dilation_height": window.dilation[0],
+            "dilation_width": window.dilation[1],
+            "pad_top": window.before[0],
+            "pad_left": window.before[1],
+            "plane_height": plane[0],
+            "plane_width": plane[1],
+            "in_bits": x.bits,
+            "weight_bits": op.weight_bits,
+            "in_zero_point": x.zero_point,
+        },
+        stream=pack.depthwise_stream(
+            pack.as_words(scaling.bias),
+            taps,
+            op.weight_bits,
+            pack.as_words(scaling.multiplier),
+            pack.power_words(scaling.shift),
+        ),
+        scaling=scaling,
+        scratch_bytes=2 * (plane[0] * plane[1] + 2) + 2 * kernel[0] * (kernel[1] + kernel[1] % 2),
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
     )
@@ -284,7 +403,7 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
         kind=kind,
         function=f"tk_{kind}",
         params_type="tk_pool_params",
-        sources=(f"kernels/{kind}.c", "kernels/pool_body.h", "packing.c"),
+        sources=(f"kernels/{kind}.c", "kernels/pool_body.h"),
         fields={
             "in_height": x.shape[0],
             "in_width": x.shape[1],
@@ -328,12 +447,12 @@ def reshape_layer(index: int, op: Reshape, x: Tensor, y: Tensor) -> Layer:
     )
 
 
-def choose_kernels(network: Network, *, planes: bool) -> tuple[Layer, ...]:
+def choose_kernels(network: Network, isa: Isa) -> tuple[Layer, ...]:
     """One Layer for each operator that executes code, in order.
 
     Args:
         network: a valid Network.
-        planes: lay weights out for DSP instructions (`pack`).
+        isa: what the core can do.
 
     Raises:
         TinykitError: a layer's accumulator can overflow, or its sizes exceed the C fields.
@@ -346,11 +465,11 @@ def choose_kernels(network: Network, *, planes: bool) -> tuple[Layer, ...]:
         index = len(layers)
         layer: Layer
         if isinstance(op, Conv2D):
-            layer = _conv2d(index, op, x, y, planes)
+            layer = _conv2d(index, op, x, y, isa)
         elif isinstance(op, DepthwiseConv2D):
-            layer = _depthwise(index, op, x, y, planes)
+            layer = _depthwise(index, op, x, y, isa)
         elif isinstance(op, Dense):
-            layer = _dense(index, op, x, y, planes)
+            layer = _dense(index, op, x, y, isa)
         elif isinstance(op, AvgPool2D | MaxPool2D):
             layer = _pool(index, op, x, y)
         elif isinstance(op, Reshape):
@@ -374,7 +493,7 @@ _BYTE_FIELDS_OF_WINDOWS = frozenset(
 
 def _check_fields(layer: Layer) -> None:
     narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
-    for name, value in (layer.fields | {"row length": layer.row_length}).items():
+    for name, value in (layer.fields | {"row length": layer.matmul.length if layer.matmul else 0}).items():
         limit = 0xFF if name in narrow else 0xFFFFFFFF if layer.kind == "repack" else 0xFFFF
         if value > limit:
             raise TinykitError(

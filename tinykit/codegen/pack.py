@@ -1,106 +1,127 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights as the 32-bit words the kernels read.
+"""Weights in the order in which the kernels eat them.
 
-Two orders of the weights in a word exist. `plain`: little end first, for cores without SIMD.
-`planes`: for Cortex-M with DSP instructions, where one SXTB16 widens bytes 0 and 2 and another
-bytes 1 and 3; weights of less than 8 bits lie in planes of four, plane p at bit `p * bits` of each
-byte, so that one shift and one mask bring a plane to the top of the bytes.
+Each layer with weights has one stream of 32-bit words. For every output channel it holds the bias
+(the input's zero point folded in), the weights, the multiplier and the shift, so that a kernel
+walks through flash with one pointer.
+
+Activations of 4 and 2 bits are taken apart in planes (firmware: dsp/expand_body.h): of a word with
+4 n values, plane q holds values n * b + q for byte b. Rows are permuted to match (`plane_order`), so
+that the device shuffles nothing.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 WordArray = NDArray[np.uint32]
 Int8Array = NDArray[np.int8]
+IntArray = NDArray[np.int64]
 
-# Weight i of a plane goes to this byte, so that SXTB16 gives neighbours (0, 1) and (2, 3).
-_BYTE_OF_WEIGHT = (0, 2, 1, 3)
-
-
-def weights_per_word(bits: int) -> int:
-    """How many weights of `bits` bits one word holds."""
-    return 32 // bits
+# A shift that cannot be written as a power of two (below 2) is stored less this; see dsp/finish.h.
+_SHIFT_CODE = 64
 
 
-def row_length(values: int, bits: int) -> int:
-    """`values` rounded up to whole words of weights."""
-    per_word = weights_per_word(bits)
-    return -(-values // per_word) * per_word
+def padded(count: int, block: int) -> int:
+    """`count` rounded up to whole blocks."""
+    return -(-count // block) * block
 
 
-def _join(fields: Int8Array, bits: int, positions: NDArray[np.int64]) -> WordArray:
-    """Words whose field i, low `bits` bits of (..., i), stands at bit positions[i]."""
-    raw = fields.astype(np.int64) & ((1 << bits) - 1)
-    words: WordArray = (raw << positions).sum(axis=-1).astype(np.uint32)
+def words_of(fields: NDArray[np.integer[Any]], bits: int) -> WordArray:
+    """Integers of `bits` bits as words, little end first: (..., n) to (..., ceil(n * bits / 32))."""
+    per_word = 32 // bits
+    short = -fields.shape[-1] % per_word
+    full = np.pad(fields, [(0, 0)] * (fields.ndim - 1) + [(0, short)])
+    raw = full.reshape(*full.shape[:-1], -1, per_word).astype(np.int64) & ((1 << bits) - 1)
+    words: WordArray = (raw << (np.arange(per_word) * bits)).sum(axis=-1).astype(np.uint32)
     return words
 
 
-def _positions(bits: int, planes: bool) -> NDArray[np.int64]:
-    index = np.arange(weights_per_word(bits))
-    if not planes:
-        return index * bits
-    return 8 * np.array(_BYTE_OF_WEIGHT)[index % 4] + (index // 4) * bits
+def as_words(values: NDArray[np.integer[Any]]) -> WordArray:
+    """Signed integers as words in two's complement."""
+    words: WordArray = (values.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32)
+    return words
 
 
-def pack_rows(rows: Int8Array, bits: int, *, planes: bool) -> WordArray:
-    """Matrix rows for `tk_matmul_w<bits>`.
+def plane_order(count: int, bits: int) -> IntArray:
+    """Which value stands where after the planes of `bits`-bit activations: (count,) indices.
+
+    `count` is a multiple of 32 // bits.
+    """
+    planes = 8 // bits
+    block = np.array([planes * b + q for q in range(planes) for b in range(4)])
+    starts = np.arange(0, count, 4 * planes)
+    order: IntArray = (starts[:, None] + block[None, :]).reshape(-1)
+    return order
+
+
+def pad_runs(rows: Int8Array, runs: int, block: int) -> Int8Array:
+    """Fill each of `runs` equal runs of a row up to whole blocks: (c, k) to (c, k')."""
+    channels = rows.shape[0]
+    parts = rows.reshape(channels, runs, -1)
+    short = -parts.shape[2] % block
+    return np.pad(parts, ((0, 0), (0, 0), (0, short))).reshape(channels, -1)
+
+
+def pad_rows(rows: Int8Array, block: int) -> Int8Array:
+    """Fill rows up to whole blocks with zero: (c, k) to (c, k')."""
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % block)))
+
+
+def power_words(shift: NDArray[np.integer[Any]]) -> WordArray:
+    """Right shifts as `tk_scale_sums` wants them: 2^(32 - shift) from 2 on, else shift - 64."""
+    wide = shift.astype(np.int64)
+    return as_words(np.where(wide >= 2, 1 << (32 - np.maximum(wide, 2)), wide - _SHIFT_CODE))
+
+
+def dsp_row_words(rows: Int8Array, bits: int) -> WordArray:
+    """Rows for the DSP multipliers: (c, k) int8, k in whole words, to (c, words).
 
     Args:
-        rows: (channels, values) int8, one row an output channel.
-        bits: 8, 4 or 2.
-        planes: the order for DSP instructions.
-
-    Returns:
-        (words,) uint32: rows filled up with zeros to whole words; the words of channels 0 and 1
-        alternate, then those of 2 and 3, ...; an odd last row stands alone.
+        bits: 16, 8, 4 or 2. At 16 a word is a pair, values 0 and 2, then 1 and 3, of each four. At 4
+            and 2 bits the first four values stand at the top of the bytes.
     """
-    channels, values = rows.shape
-    length = row_length(values, bits)
-    padded = np.zeros((channels, length), np.int8)
-    padded[:, :values] = rows
-    words = _join(
-        padded.reshape(channels, -1, weights_per_word(bits)), bits, _positions(bits, planes)
-    )
-    pairs = channels // 2
-    paired = words[: 2 * pairs].reshape(pairs, 2, words.shape[1]).transpose(0, 2, 1).reshape(-1)
-    return np.concatenate([paired, words[2 * pairs :].reshape(-1)])
+    channels = rows.shape[0]
+    if bits == 16:
+        pairs = rows.reshape(channels, -1, 2, 2).transpose(0, 1, 3, 2)
+        return words_of(pairs.reshape(channels, -1), 16)
+    if bits == 8:
+        return words_of(rows, 8)
+    planes = 8 // bits
+    quads = rows.reshape(channels, -1, planes, 4)[:, :, ::-1]
+    fields = quads.transpose(0, 1, 3, 2).reshape(channels, -1)
+    return words_of(fields, bits)
 
 
-def pack_depthwise(weight: Int8Array, bits: int, *, planes: bool) -> WordArray:
-    """Taps for `tk_depthwise_w<bits>`.
-
-    Args:
-        weight: (kernel_h, kernel_w, channels) int8.
-        bits: 8, 4 or 2.
-        planes: the order for DSP instructions: taps in pairs, see `weights_of_pair` in C.
-
-    Returns:
-        (words,) uint32: for each four channels the taps in turn, in whole words.
-    """
-    channels = weight.shape[-1]
-    taps = weight.shape[0] * weight.shape[1]
-    even = taps + taps % 2 if planes else taps
-    padded = np.zeros((even, -(-channels // 4) * 4), np.int8)
-    padded[:taps, :channels] = weight.reshape(taps, channels)
-    groups = padded.reshape(even, -1, 4).transpose(1, 0, 2)
-    if not planes:
-        return _whole_words(groups.reshape(len(groups), -1), bits)
-    # Bytes of a quad: tap 0 of channels a, a + 1, then tap 1 of the same; a is 0, then 2.
-    quads = groups.reshape(len(groups), even // 2, 2, 2, 2).transpose(0, 1, 3, 2, 4)
-    quads = quads.reshape(len(groups), -1, 4)
-    per_word = 8 // bits
-    short = -quads.shape[1] % per_word
-    quads = np.pad(quads, ((0, 0), (0, short), (0, 0)))
-    fields = quads.reshape(len(groups), -1, per_word * 4)
-    index = np.arange(per_word * 4)
-    return _join(fields, bits, 8 * (index % 4) + (index // 4) * bits).reshape(-1)
+def stream_of_rows(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """For each channel: bias, row, multiplier, shift."""
+    return np.concatenate(
+        [bias[:, None], rows, multiplier[:, None], shift[:, None]], axis=1
+    ).reshape(-1)
 
 
-def _whole_words(rows: Int8Array, bits: int) -> WordArray:
-    per_word = weights_per_word(bits)
-    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % per_word)))
-    return _join(
-        padded.reshape(len(rows), -1, per_word), bits, _positions(bits, planes=False)
+def stream_of_pairs(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """For each two channels: both biases, the words of both rows in turn, then multiplier and shift
+    of the first and of the second. An odd last channel stands alone."""
+    parts = []
+    for c in range(0, len(rows), 2):
+        pair = slice(c, min(c + 2, len(rows)))
+        tail = np.stack([multiplier[pair], shift[pair]], axis=1)
+        parts += [bias[pair], rows[pair].T.reshape(-1), tail.reshape(-1)]
+    return np.concatenate(parts)
+
+
+def depthwise_stream(
+    bias: WordArray, taps: Int8Array, bits: int, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """For each channel: bias, multiplier, shift, its taps (c, taps) packed in whole words."""
+    return np.concatenate(
+        [bias[:, None], multiplier[:, None], shift[:, None], words_of(taps, bits)], axis=1
     ).reshape(-1)

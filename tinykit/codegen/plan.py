@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.network import Network
@@ -180,13 +181,13 @@ def plan_layers(network: Network, layers: tuple[Layer, ...]) -> MemoryPlan:
     )
 
 
-def plan_memory(network: Network) -> MemoryPlan:
-    """The arena of a Network; the same on every board.
+def plan_memory(network: Network, isa: Isa = "riscv") -> MemoryPlan:
+    """The arena of a Network for one kind of core.
 
     Raises:
         TinykitError: a layer has no kernel or can overflow.
     """
-    return plan_layers(network, choose_kernels(network, planes=False))
+    return plan_layers(network, choose_kernels(network, isa))
 
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -11,11 +11,12 @@ from typing import Any
 
 from tinykit import __version__
 from tinykit.boards import Board, project_files
+from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.plan import MemoryPlan, plan_layers
 from tinykit.codegen.render import banner, class_names, render_model
-from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing, uses_dsp
+from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing
 from tinykit.codegen.sources import source_closure
 from tinykit.codegen.vectors import Vectors, make_vectors, vectors_context
 from tinykit.emulators.scripts import render_emulation
@@ -79,7 +80,7 @@ def generate(
         TinykitError: `out` cannot be written or is not a generated project.
     """
     _check_target(out, overwrite)
-    layers = choose_kernels(network, planes=uses_dsp(board))
+    layers = choose_kernels(network, isa_of(board))
     plan = plan_layers(network, layers)
     wanted = vectors if vectors is not None else make_vectors(network)
     kept, sizes = _fitting_vectors(network, board, layers, plan, wanted)
@@ -176,7 +177,7 @@ def _own_sources(
     frontend: Frontend | None,
 ) -> dict[str, str]:
     """The C that belongs to this network alone."""
-    files = render_model(network, layers, plan, dsp=uses_dsp(board))
+    files = render_model(network, layers, plan, isa_of(board))
     context = {
         "banner": banner(network),
         "board": board.id,
@@ -257,7 +258,7 @@ def _metadata(
             "classes": class_names(network),
         },
         "board": board.id,
-        "dsp": uses_dsp(board),
+        "isa": isa_of(board),
         "frontend": None if network.frontend is None else dict(network.frontend),
         "arena": {
             "bytes": plan.size,

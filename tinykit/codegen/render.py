@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinykit import __version__
+from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
 from tinykit.codegen.plan import MemoryPlan
@@ -25,7 +26,6 @@ _HEADERS = {
 }
 _KINDS = {
     "conv2d": "convolution",
-    "pointwise": "pointwise convolution",
     "dense": "dense",
     "depthwise": "depthwise convolution",
     "avgpool2d": "mean pooling",
@@ -75,33 +75,16 @@ def _table(name: str, c_type: str, items: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "type": c_type, "count": len(items), "rows": table_rows(items)}
 
 
-def _int32(value: int) -> str:
-    return "INT32_MIN" if value == -(1 << 31) else str(value)
-
-
 def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
-    tables = []
-    if layer.weight is not None:
-        tables.append(
-            _table(f"{ident}_weight", "uint32_t", [f"0x{int(w):08x}" for w in layer.weight])
-        )
-    if layer.scaling is not None:
-        s = layer.scaling
-        tables += [
-            _table(f"{ident}_bias", "int32_t", [_int32(int(v)) for v in s.bias]),
-            _table(f"{ident}_multiplier", "int32_t", [str(int(v)) for v in s.multiplier]),
-            _table(f"{ident}_shift", "int8_t", [str(int(v)) for v in s.shift]),
-        ]
-    return tables
+    if layer.stream is None:
+        return []
+    return [_table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])]
 
 
-def _scaling_lines(ident: str, s: Scaling) -> list[str]:
+def _output_lines(s: Scaling) -> list[str]:
     return [
-        ".requantize =",
+        ".output =",
         "    {",
-        f"        .bias = {ident}_bias,",
-        f"        .multiplier = {ident}_multiplier,",
-        f"        .shift = {ident}_shift,",
         f"        .zero_point = {s.zero_point},",
         f"        .low = {s.low},",
         f"        .high = {s.high},",
@@ -111,19 +94,27 @@ def _scaling_lines(ident: str, s: Scaling) -> list[str]:
 
 
 def _nested(ident: str, layer: Layer) -> list[str]:
-    """The members of the params that are no scalars, as lines."""
-    if layer.scaling is None or layer.weight is None:
+    """The members of the params that are no numbers, as lines."""
+    if layer.scaling is None:
         return []
-    scaling = _scaling_lines(ident, layer.scaling)
-    if layer.kind == "depthwise":
-        return [f".weight = {ident}_weight,", *scaling]
+    output = _output_lines(layer.scaling)
+    if layer.matmul is None:
+        return [*output, f".stream = {ident}_stream,"]
     inner = [
-        f".weight = {ident}_weight,",
-        f".length = {layer.row_length},",
+        f".stream = {ident}_stream,",
+        f".length = {layer.matmul.length},",
         f".channels = {len(layer.scaling.bias)},",
-        *scaling,
+        f".chunk = {layer.matmul.chunk},",
+        *output,
     ]
-    return [".matmul =", "    {", *(f"        {line}" for line in inner), "    },"]
+    return [
+        f".expand = {layer.matmul.variant.expand},",
+        f".multiply = {layer.matmul.variant.multiply},",
+        ".matmul =",
+        "    {",
+        *(f"        {line}" for line in inner),
+        "    },",
+    ]
 
 
 def _call(ident: str, layer: Layer, at: dict[str, int | None]) -> list[str]:
@@ -218,15 +209,15 @@ def _headers(layers: Sequence[Layer], ends: Sequence[dict[str, Any]]) -> list[st
 
 
 def render_model(
-    network: Network, layers: Sequence[Layer], plan: MemoryPlan, *, dsp: bool
+    network: Network, layers: Sequence[Layer], plan: MemoryPlan, isa: Isa
 ) -> dict[str, str]:
     """model.c and model.h.
 
     Args:
         network: the Network.
-        layers: from `choose_kernels` with `planes=dsp`.
+        layers: from `choose_kernels`.
         plan: from `plan_layers`.
-        dsp: whether the core has DSP instructions.
+        isa: what they were chosen for.
 
     Returns:
         file name to content, formatted.
@@ -237,7 +228,7 @@ def render_model(
         "banner": banner(network),
         "tool_version": __version__,
         "headers": _headers(layers, ends),
-        "dsp": int(dsp),
+        "isa": isa,
         "plan": {"size": plan.size, "picture": _comment_lines(plan.picture())},
         "model": {
             "name_literal": c_string(network.name),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinykit.boards import Board
+from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import Layer, choose_kernels
 from tinykit.codegen.plan import MemoryPlan, plan_layers
 from tinykit.codegen.vectors import Vectors
@@ -195,7 +196,7 @@ def estimate_size(network: Network, board: Board, vectors: Vectors | None = None
     Raises:
         TinykitError: a layer has no kernel.
     """
-    layers = choose_kernels(network, planes=uses_dsp(board))
+    layers = choose_kernels(network, isa_of(board))
     return estimate_layers(network, board, layers, plan_layers(network, layers), vectors)
 
 

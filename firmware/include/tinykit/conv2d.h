@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// 2-D convolution; a 1-D one has width 1.
+// 2-D convolution of any kernel, the pointwise one included; a 1-D one has height 1.
 #ifndef TINYKIT_CONV2D_H
 #define TINYKIT_CONV2D_H
 
@@ -8,37 +8,51 @@
 #include "tinykit/matmul.h"
 #include "tinykit/status.h"
 
+// Pixels in the largest group.
+#define TK_MAX_GROUP 8
+
 typedef struct {
-    // Input size in pixels and channels.
-    uint16_t in_height, in_width, in_channels;
+    // Input size in pixels.
+    uint16_t in_height, in_width;
+    // Bytes from one input pixel to the next.
+    uint16_t pixel_bytes;
     // Output size in pixels; the channels stand in `matmul`.
     uint16_t out_height, out_width;
-    // Kernel size in pixels.
-    uint8_t kernel_height, kernel_width;
+    // Kernel rows, and runs in a kernel row: a run is what lies without gaps in the input, a whole
+    // kernel row or, where pixels have spare bits or the taps are dilated, a single tap.
+    uint8_t kernel_height, runs;
+    // Input pixels in a run.
+    uint8_t run_pixels;
     // Steps of the kernel in pixels, at least 1.
     uint8_t stride_height, stride_width;
-    // Distance of neighbouring kernel taps in pixels, at least 1.
+    // Distance of neighbouring kernel rows, and of neighbouring runs, in pixels.
     uint8_t dilation_height, dilation_width;
     // Rows above and columns left of the input that are read as the zero point.
     uint8_t pad_top, pad_left;
-    // Width of an input value in bits: 8, 4 or 2.
-    uint8_t in_bits;
-    // The input integer that stands for 0.0.
-    int8_t in_zero_point;
-    // Weights in the order kernel row, kernel column, input channel, and what follows.
+    // Output pixels in a group.
+    uint8_t group;
+    // Zero points as they lie in a byte of the input.
+    uint8_t blank;
+    // Nonzero where the last pixels are computed first, so that the output may overlap the input
+    // from above.
+    uint8_t backward;
+    // Values in a run.
+    uint16_t run_values;
+    // Bytes of a group's columns that a run takes.
+    uint16_t run_step;
+    // Puts a run of a group's pixels into the columns.
+    tk_expand *expand;
+    // Multiplies a group.
+    tk_multiply *multiply;
+    // Weights in the order kernel row, run, value, and what follows.
     tk_matmul matmul;
 } tk_conv2d_params;
 
-// Convolves `in` into `out`. `scratch` holds two columns, 4 * matmul.length bytes, aligned to four.
-typedef tk_status tk_conv2d_run(const tk_conv2d_params *p, const void *in, void *out,
-                                void *scratch);
-tk_conv2d_run tk_conv2d_w8;
-tk_conv2d_run tk_conv2d_w4;
-tk_conv2d_run tk_conv2d_w2;
-
-// The same for a kernel of one pixel, stride 1 and no padding: each pixel is a column.
-tk_conv2d_run tk_pointwise_w8;
-tk_conv2d_run tk_pointwise_w4;
-tk_conv2d_run tk_pointwise_w2;
+// Convolves `in` into `out`. `scratch` is aligned to four and holds a group's columns,
+// kernel_height * runs * run_step bytes, then for each pixel of the group a run of the input
+// rounded up to four bytes, if there is padding.
+//
+// `out` may overlap `in` where tinykit/codegen/overlap.py says so.
+tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *scratch);
 
 #endif

@@ -11,16 +11,16 @@
 typedef struct {
     // Input features.
     uint16_t in_features;
-    // Width of an input value in bits: 8, 4 or 2.
-    uint8_t in_bits;
+    // Puts the features into one column.
+    tk_expand *expand;
+    // Multiplies it.
+    tk_multiply *multiply;
     // Weights, one row an output feature, and what follows.
     tk_matmul matmul;
 } tk_dense_params;
 
-// Multiplies `in` into `out`. `scratch` holds one column, 2 * matmul.length bytes, aligned to four.
-typedef tk_status tk_dense_run(const tk_dense_params *p, const void *in, void *out, void *scratch);
-tk_dense_run tk_dense_w8;
-tk_dense_run tk_dense_w4;
-tk_dense_run tk_dense_w2;
+// Multiplies `in` into `out`, which may be the same. `scratch` is aligned to four and holds the
+// column.
+tk_status tk_dense(const tk_dense_params *p, const void *in, void *out, void *scratch);
 
 #endif

@@ -23,26 +23,25 @@ typedef struct {
     uint8_t dilation_height, dilation_width;
     // Rows above and columns left of the input that are read as the zero point.
     uint8_t pad_top, pad_left;
-    // Width of an input value in bits: 8, 4 or 2.
-    uint8_t in_bits;
+    // Size in pixels of the input with all its padding; the width is what a row of the plane takes.
+    uint16_t plane_height, plane_width;
+    // Width of an input value and of a weight in bits: 8, 4 or 2.
+    uint8_t in_bits, weight_bits;
     // The input integer that stands for 0.0.
     int8_t in_zero_point;
-    // Packed weights: for each group of four channels its taps in turn, the last group filled up
-    // with zeros. tinykit/codegen/pack.py gives the order inside a word, which differs between
-    // cores with and without DSP instructions.
-    const uint32_t *weight;
-    // What follows each sum.
-    tk_requantize requantize;
+    // What becomes of each sum.
+    tk_output output;
+    // For each output channel its bias, multiplier and shift, then its taps packed little end
+    // first in whole words.
+    const uint32_t *stream;
 } tk_depthwise_params;
 
-// Convolves `in` into `out`, which lie in one array with `scratch`. `scratch` is aligned to four
-// and has, with T taps rounded up to even and C output channels rounded up to a multiple of four,
-// 4 T + C bytes where `channels` == `in_channels`, a multiple of four, of 8 bits; otherwise
-// 4 T + T C bytes.
+// Convolves `in` into `out` one channel at a time: a channel of the input is copied with its
+// padding to a plane in scratch memory and convolved there. So `out` may be `in`, if their sizes
+// and widths are equal and there is no depth multiplier. `scratch` is aligned to four;
+// tinykit/codegen/kernels.py knows its size.
 typedef tk_status tk_depthwise_run(const tk_depthwise_params *p, const void *in, void *out,
                                    void *scratch);
-tk_depthwise_run tk_depthwise_w8;
-tk_depthwise_run tk_depthwise_w4;
-tk_depthwise_run tk_depthwise_w2;
+tk_depthwise_run tk_dsp_depthwise;
 
 #endif

@@ -8,14 +8,10 @@
 
 #include "tinykit/simd.h"
 
+// What a layer's sums become. The bias, multiplier and shift of each channel lie with its weights:
+// the bias has the input's zero point folded in; the multiplier is 0, or from 2^30 to 2^31 - 1; the
+// shift is to the right, -30 to 31, where a negative one shifts left before the multiplication.
 typedef struct {
-    // The bias of each output channel, with the input's zero point folded in.
-    const int32_t *bias;
-    // The multiplier of each output channel: 0, or from 2^30 to 2^31 - 1.
-    const int32_t *multiplier;
-    // The right shift of each output channel after the multiplication, -30 to 31; a negative one
-    // shifts left before it.
-    const int8_t *shift;
     // What is added after scaling.
     int8_t zero_point;
     // The least output, inclusive.
@@ -24,7 +20,7 @@ typedef struct {
     int8_t high;
     // The width of an output in bits: 8, 4 or 2.
     uint8_t bits;
-} tk_requantize;
+} tk_output;
 
 // round(value * multiplier / 2^31), halves towards plus infinity.
 //
@@ -50,8 +46,14 @@ static inline int32_t tk_shift_right(int32_t value, int32_t shift)
     return (int32_t)((wide + (value >> 31) + (1 << (shift - 1))) >> shift);
 }
 
-// The whole step for one accumulator of channel `c`, clamp included.
-static inline int32_t tk_requantize_one(const tk_requantize *q, int32_t acc, int32_t multiplier,
+static inline int32_t tk_clamp(const tk_output *q, int32_t value)
+{
+    value = value < q->low ? q->low : value;
+    return value > q->high ? q->high : value;
+}
+
+// The whole step for one accumulator, clamp included.
+static inline int32_t tk_requantize_one(const tk_output *q, int32_t acc, int32_t multiplier,
                                         int32_t shift)
 {
     int32_t value;
@@ -60,9 +62,7 @@ static inline int32_t tk_requantize_one(const tk_requantize *q, int32_t acc, int
     } else {
         value = tk_multiply_high((int32_t)((uint32_t)acc << -shift), multiplier);
     }
-    value += q->zero_point;
-    value = value < q->low ? q->low : value;
-    return value > q->high ? q->high : value;
+    return tk_clamp(q, value + q->zero_point);
 }
 
 #endif

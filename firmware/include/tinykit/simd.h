@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The few Cortex-M DSP instructions the kernels use, under one name each.
+// The few Cortex-M DSP instructions the kernels use, under one name each. Where the core has none,
+// portable C stands in, so that the kernels for DSP can be tested and sanitised on the host.
 //
-// TK_DSP is 1 where the core has them. With TK_EMULATE_DSP defined, portable C stands in, so that
-// the DSP path can be tested and sanitised on the host.
+// TK_DSP is 1 where the core has them, or where TK_EMULATE_DSP asks to do as if.
 #ifndef TINYKIT_SIMD_H
 #define TINYKIT_SIMD_H
 
@@ -86,6 +86,54 @@ static inline int32_t tk_smmulr(int32_t a, int32_t b)
     return result;
 }
 
+// c + the upper word of a * b, rounded.
+static inline int32_t tk_smmlar(int32_t a, int32_t b, int32_t c)
+{
+    int32_t result;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(c));
+    return result;
+}
+
+// acc + a.low * b.low
+static inline int32_t tk_smlabb(uint32_t a, uint32_t b, int32_t acc)
+{
+    return __smlabb((int32_t)a, (int32_t)b, acc);
+}
+
+// acc + a.low * b.high
+static inline int32_t tk_smlabt(uint32_t a, uint32_t b, int32_t acc)
+{
+    return __smlabt((int32_t)a, (int32_t)b, acc);
+}
+
+// acc + a.high * b.low
+static inline int32_t tk_smlatb(uint32_t a, uint32_t b, int32_t acc)
+{
+    return __smlatb((int32_t)a, (int32_t)b, acc);
+}
+
+// `a` clamped to what 8, 4 or 2 bits hold.
+static inline int32_t tk_ssat8(int32_t a)
+{
+    int32_t result;
+    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(a));
+    return result;
+}
+
+static inline int32_t tk_ssat4(int32_t a)
+{
+    int32_t result;
+    __asm__("ssat %0, #4, %1" : "=r"(result) : "r"(a));
+    return result;
+}
+
+static inline int32_t tk_ssat2(int32_t a)
+{
+    int32_t result;
+    __asm__("ssat %0, #2, %1" : "=r"(result) : "r"(a));
+    return result;
+}
+
 #else
 
 #if defined(TK_EMULATE_DSP)
@@ -130,6 +178,41 @@ static inline uint32_t tk_pack_high(uint32_t a, uint32_t b)
 static inline int32_t tk_smmulr(int32_t a, int32_t b)
 {
     return (int32_t)(((int64_t)a * b + 0x80000000LL) >> 32);
+}
+
+static inline int32_t tk_smmlar(int32_t a, int32_t b, int32_t c)
+{
+    return c + tk_smmulr(a, b);
+}
+
+static inline int32_t tk_smlabb(uint32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int16_t)a * (int16_t)b;
+}
+
+static inline int32_t tk_smlabt(uint32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int16_t)a * (int16_t)(b >> 16);
+}
+
+static inline int32_t tk_smlatb(uint32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int16_t)(a >> 16) * (int16_t)b;
+}
+
+static inline int32_t tk_ssat8(int32_t a)
+{
+    return a > 127 ? 127 : a < -128 ? -128 : a;
+}
+
+static inline int32_t tk_ssat4(int32_t a)
+{
+    return a > 7 ? 7 : a < -8 ? -8 : a;
+}
+
+static inline int32_t tk_ssat2(int32_t a)
+{
+    return a > 1 ? 1 : a < -2 ? -2 : a;
 }
 
 #endif

@@ -1,131 +1,112 @@
 // SPDX-License-Identifier: Apache-2.0
+// Convolution as a walk over groups of output pixels: gather what they see, multiply, go on.
+//
+// Borders are split from the interior a pixel at a time: a run that lies inside the input is read
+// where it lies; one that reaches outside is first put together beside the columns.
 #include "tinykit/conv2d.h"
 
 #include <string.h>
 
 #include "tinykit/packing.h"
 
-// What one layer's gathering needs again and again.
+// Where a group's pixels stand over the input.
+typedef struct {
+    // Input row of the first kernel row, and input column of the first run; both may be negative.
+    int32_t y, x;
+} place;
+
 typedef struct {
     const tk_conv2d_params *p;
     const uint8_t *in;
-    // Bytes a pixel.
-    uint32_t pixel_bytes;
-    // Whether neighbouring taps of a kernel row lie next to each other without spare bits.
-    int contiguous;
-    // What a padded value is in a column.
-    int16_t blank;
+    uint8_t *columns;
+    // Room for one run of each pixel, and its size.
+    uint8_t *border;
+    uint32_t border_bytes;
+    uint32_t pixels;
+    place at[TK_MAX_GROUP];
 } gather;
 
-static int16_t *fill(int16_t *column, uint32_t count, int16_t value)
-{
-    for (; count != 0; --count) {
-        *column++ = value;
-    }
-    return column;
-}
-
-// Taps `first` to `last` - 1 of one kernel row, all inside the input.
-static int16_t *gather_inside(const gather *g, const uint8_t *pixel, uint32_t taps, int16_t *column)
+// The run at input row `y` from column `x`, with zero points for what lies outside the input.
+static const uint8_t *put_together(const gather *g, int32_t y, int32_t x, uint8_t *run)
 {
     const tk_conv2d_params *p = g->p;
-    if (g->contiguous) {
-        tk_unpack16(pixel, taps * p->in_channels, p->in_bits, column);
-        return column + taps * p->in_channels;
-    }
-    for (; taps != 0; --taps) {
-        tk_unpack16(pixel, p->in_channels, p->in_bits, column);
-        column += p->in_channels;
-        pixel += p->dilation_width * g->pixel_bytes;
-    }
-    return column;
-}
-
-// One kernel row at input row `y`, whose first tap stands at column `x`; both may lie outside.
-static int16_t *gather_row(const gather *g, int32_t y, int32_t x, int16_t *column)
-{
-    const tk_conv2d_params *p = g->p;
-    const uint32_t channels = p->in_channels;
-    const int32_t step = p->dilation_width;
-    const int32_t width = p->in_width;
-    int32_t taps = p->kernel_width;
-    if (y < 0 || y >= p->in_height) {
-        return fill(column, (uint32_t)taps * channels, g->blank);
-    }
-    for (; taps != 0 && x < 0; --taps, x += step) {
-        column = fill(column, channels, g->blank);
-    }
-    int32_t inside = 0;
-    while (inside < taps && x + inside * step < width) {
-        ++inside;
-    }
-    if (inside > 0) {
-        const uint8_t *row = g->in + (uint32_t)(y * width) * g->pixel_bytes;
-        column = gather_inside(g, row + (uint32_t)x * g->pixel_bytes, (uint32_t)inside, column);
-    }
-    return fill(column, (uint32_t)(taps - inside) * channels, g->blank);
-}
-
-// All the input that output pixel (row, col) sees.
-static void gather_pixel(const gather *g, uint32_t row, uint32_t col, int16_t *column)
-{
-    const tk_conv2d_params *p = g->p;
-    int32_t y = (int32_t)(row * p->stride_height) - p->pad_top;
-    const int32_t x = (int32_t)(col * p->stride_width) - p->pad_left;
-    for (uint32_t tap = 0; tap < p->kernel_height; ++tap, y += p->dilation_height) {
-        column = gather_row(g, y, x, column);
-    }
-}
-
-static gather gather_start(const tk_conv2d_params *p, const void *in)
-{
-    const uint32_t bits = (uint32_t)p->in_channels * p->in_bits;
-    return (gather){
-        .p = p,
-        .in = in,
-        .pixel_bytes = (uint32_t)tk_pixel_bytes(p->in_channels, p->in_bits),
-        .contiguous = p->dilation_width == 1 && (bits & 7u) == 0,
-        .blank = (int16_t)(p->in_zero_point + tk_unpack_offset(p->in_bits)),
-    };
-}
-
-static tk_status convolve(const tk_conv2d_params *p, const void *in, uint8_t *out, int16_t *columns,
-                          tk_matmul_run *matmul)
-{
-    const gather g = gather_start(p, in);
-    const uint32_t length = p->matmul.length;
-    const uint32_t out_bytes =
-        (uint32_t)tk_pixel_bytes(p->matmul.channels, p->matmul.requantize.bits);
-    unsigned pending = 0;
-    // The tails of both columns meet zero weights and stay zero throughout.
-    memset(columns, 0, 2 * length * sizeof *columns);
-    for (uint32_t row = 0; row < p->out_height; ++row) {
-        for (uint32_t col = 0; col < p->out_width; ++col) {
-            gather_pixel(&g, row, col, columns + pending * length);
-            if (++pending == 2) {
-                matmul(&p->matmul, columns, 2, out);
-                out += 2 * out_bytes;
-                pending = 0;
-            }
+    memset(run, p->blank, g->border_bytes);
+    if (y >= 0 && y < p->in_height) {
+        const int32_t first = x < 0 ? 0 : x;
+        const int32_t end = x + p->run_pixels > p->in_width ? p->in_width : x + p->run_pixels;
+        if (first < end) {
+            memcpy(run + (uint32_t)(first - x) * p->pixel_bytes,
+                   g->in + (uint32_t)(y * p->in_width + first) * p->pixel_bytes,
+                   (uint32_t)(end - first) * p->pixel_bytes);
         }
     }
-    if (pending != 0) {
-        matmul(&p->matmul, columns, 1, out);
+    return run;
+}
+
+// Puts the run `down` rows and `across` columns from the kernel's corner into the columns.
+static void gather_run(const gather *g, int32_t down, int32_t across, void *columns)
+{
+    const tk_conv2d_params *p = g->p;
+    const uint8_t *runs[TK_MAX_GROUP];
+    uint8_t *border = g->border;
+    for (uint32_t i = 0; i < p->group; ++i, border += g->border_bytes) {
+        // A group that is not full repeats its last pixel.
+        const place *at = &g->at[i < g->pixels ? i : g->pixels - 1];
+        const int32_t y = at->y + down, x = at->x + across;
+        if (y >= 0 && y < p->in_height && x >= 0 && x + p->run_pixels <= p->in_width) {
+            runs[i] = g->in + (uint32_t)(y * p->in_width + x) * p->pixel_bytes;
+        } else {
+            runs[i] = put_together(g, y, x, border);
+        }
+    }
+    p->expand(runs, p->run_values, p->matmul.length, columns);
+}
+
+static void gather_group(const gather *g)
+{
+    const tk_conv2d_params *p = g->p;
+    uint8_t *columns = g->columns;
+    int32_t down = 0;
+    for (uint32_t row = 0; row < p->kernel_height; ++row, down += p->dilation_height) {
+        int32_t across = 0;
+        for (uint32_t run = 0; run < p->runs; ++run, across += p->dilation_width) {
+            gather_run(g, down, across, columns);
+            columns += p->run_step;
+        }
+    }
+}
+
+// Notes where the `pixels` output pixels from number `first` stand.
+static void place_group(gather *g, uint32_t first, uint32_t pixels)
+{
+    const tk_conv2d_params *p = g->p;
+    uint32_t row = first / p->out_width;
+    uint32_t col = first - row * p->out_width;
+    g->pixels = pixels;
+    for (uint32_t i = 0; i < pixels; ++i) {
+        g->at[i].y = (int32_t)(row * p->stride_height) - p->pad_top;
+        g->at[i].x = (int32_t)(col * p->stride_width) - p->pad_left;
+        if (++col == p->out_width) {
+            col = 0;
+            ++row;
+        }
+    }
+}
+
+tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *scratch)
+{
+    gather g = {.p = p, .in = in, .columns = scratch};
+    const uint32_t total = (uint32_t)p->out_height * p->out_width;
+    const uint32_t groups = (total + p->group - 1u) / p->group;
+    const size_t out_bytes = tk_pixel_bytes(p->matmul.channels, p->matmul.output.bits);
+    g.border = g.columns + (uint32_t)p->kernel_height * p->runs * p->run_step;
+    g.border_bytes = ((uint32_t)p->run_pixels * p->pixel_bytes + 3u) & ~3u;
+    for (uint32_t i = 0; i < groups; ++i) {
+        const uint32_t first = (p->backward ? groups - 1u - i : i) * p->group;
+        const uint32_t pixels = total - first < p->group ? total - first : p->group;
+        place_group(&g, first, pixels);
+        gather_group(&g);
+        p->multiply(&p->matmul, g.columns, pixels, (uint8_t *)out + first * out_bytes);
     }
     return TK_OK;
-}
-
-tk_status tk_conv2d_w8(const tk_conv2d_params *p, const void *in, void *out, void *scratch)
-{
-    return convolve(p, in, out, scratch, tk_matmul_w8);
-}
-
-tk_status tk_conv2d_w4(const tk_conv2d_params *p, const void *in, void *out, void *scratch)
-{
-    return convolve(p, in, out, scratch, tk_matmul_w4);
-}
-
-tk_status tk_conv2d_w2(const tk_conv2d_params *p, const void *in, void *out, void *scratch)
-{
-    return convolve(p, in, out, scratch, tk_matmul_w2);
 }

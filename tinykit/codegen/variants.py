@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The multipliers there are, what each can compute, and how its weights lie.
+
+A layer that mixes channels is run by an expander and a multiplier (firmware: tinykit/matmul.h). A
+`Variant` is one such pair for one kind of core; `variants` lists those that can run a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinykit.codegen import pack
+from tinykit.codegen.isa import Isa
+from tinykit.codegen.pack import Int8Array, WordArray
+
+Stream = Callable[[WordArray, WordArray, WordArray, WordArray], WordArray]
+
+# As in matmul.h: two pixels share a 16-bit lane, this far apart.
+LANE_BITS = 11
+# Values that a chunk must have at least for sharing lanes to pay.
+_SHORTEST_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to multiply.
+
+    Attributes:
+        expand, multiply: C functions.
+        sources: C files below firmware/src.
+        group: pixels in a group.
+        storage: bits of a weight in flash.
+        run_block: values that a run is filled up to.
+        block: values that a row is filled up to.
+        column_bytes: bytes that one value of a group takes in the columns.
+        planes: activation bits whose plane order the rows take, or 8 for none.
+        sum_shift: the power of two by which sums are too large inside the kernel.
+        lane_limit: what a sum of one sign may reach where pixels share a register, or None.
+        rows: packs rows (c, k) of int8 at `storage` bits.
+        stream: joins biases, rows, multipliers and shifts.
+        shift: encodes right shifts.
+    """
+
+    expand: str
+    multiply: str
+    sources: tuple[str, ...]
+    group: int
+    storage: int
+    run_block: int
+    block: int
+    column_bytes: int
+    planes: int
+    sum_shift: int
+    lane_limit: int | None
+    rows: Callable[[Int8Array, int], WordArray]
+    stream: Stream
+    shift: Callable[[NDArray[np.integer[Any]]], WordArray]
+
+
+def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) -> list[Variant]:
+    """Those that can run a layer, best first.
+
+    Args:
+        isa: of the core.
+        weight_bits, activation_bits: of the layer.
+        single: there is one pixel only (Dense).
+    """
+    if isa == "dsp":
+        return _dsp(weight_bits, activation_bits, single)
+    raise NotImplementedError(isa)
+
+
+def _dsp(weight_bits: int, activation_bits: int, single: bool) -> list[Variant]:
+    if single:
+        return [_dsp_variant(weight_bits, activation_bits, 1)]
+    found = []
+    if activation_bits < 8 and weight_bits < 8:
+        found.append(_dsp_variant(weight_bits, activation_bits, 8))
+    found.append(_dsp_variant(weight_bits, activation_bits, 4))
+    if weight_bits < 8:
+        found.append(_dsp_variant(8, activation_bits, 4))
+    return found
+
+
+def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:
+    shared = group == 8
+    frame = f"kernels/dsp/multiply{group}_body.h"
+    return Variant(
+        expand=f"tk_dsp_expand{group}_a{activation_bits}",
+        multiply=f"tk_dsp_multiply{group}_w{storage}",
+        sources=(
+            f"kernels/dsp/expand_a{activation_bits}.c",
+            f"kernels/dsp/multiply{group}_w{storage}.c",
+            frame,
+        ),
+        group=group,
+        storage=storage,
+        run_block=32 // activation_bits,
+        block=16 if storage == 2 else 4 if group == 1 and storage == 8 else 8,
+        column_bytes=2 if group == 1 else 8,
+        planes=activation_bits,
+        sum_shift=0 if storage >= 8 or shared else 8 - storage,
+        lane_limit=(1 << (LANE_BITS - 1)) - 1 if shared else None,
+        rows=pack.dsp_row_words,
+        stream=pack.stream_of_pairs if group == 1 else pack.stream_of_rows,
+        shift=pack.power_words,
+    )
+
+
+def chunk_length(variant: Variant, rows: Int8Array, activation_bits: int) -> int:
+    """Values after which shared sums must be taken apart; 0 where the variant does not pay.
+
+    Args:
+        rows: (c, k) int8 as the multiplier sees them, in whole blocks.
+
+    Returns:
+        k where one pass fits; a multiple of the block below it elsewhere.
+    """
+    length = rows.shape[1]
+    if variant.lane_limit is None:
+        return length
+    largest = (1 << activation_bits) - 1
+    wide = rows.astype(np.int64)
+    for chunk in range(length, 0, -variant.block):
+        parts = np.pad(wide, ((0, 0), (0, -length % chunk))).reshape(len(rows), -1, chunk)
+        reach = np.maximum(np.maximum(parts, 0).sum(2), np.maximum(-parts, 0).sum(2)).max()
+        if reach * largest <= variant.lane_limit:
+            return chunk if chunk >= min(_SHORTEST_CHUNK, length) else 0
+    return 0
