@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.codegen import pack
+from tinykit.codegen import overlap, pack
 from tinykit.codegen.isa import Isa
+from tinykit.codegen.overlap import Overlap
 from tinykit.codegen.variants import Variant, chunk_length, variants
 from tinykit.errors import TinykitError
 from tinykit.network import Network
@@ -32,6 +33,8 @@ from tinykit.network.shapes import kernel_size
 # The doubling high multiply of the kernels is exact below this; see requantize.h.
 _NARROW_LIMIT = 1 << 30
 _INT32_LIMIT = 1 << 31
+# Expanders read whole words.
+_OVER_READ = 4
 # Bias, multiplier and shift of a channel in the stream.
 _SCALING_BYTES = 12
 
@@ -91,6 +94,8 @@ class Layer:
         scratch_bytes: scratch it needs, 0 if none.
         macs: multiply-accumulates, padding included.
         weight_bits: of the network's weights; flash may hold them wider.
+        overlap: how its output may lie over its input.
+        over_read: bytes behind its input that it may read, and ignores.
     """
 
     index: int
@@ -105,7 +110,9 @@ class Layer:
     scaling: Scaling | None = None
     scratch_bytes: int = 0
     macs: int = 0
-    weight_bits: int = field(default=0)
+    weight_bits: int = 0
+    overlap: Overlap = overlap.NONE
+    over_read: int = 0
 
     @property
     def weight_bytes(self) -> int:
@@ -203,9 +210,7 @@ class _Window:
     @property
     def extent(self) -> tuple[int, int]:
         """Pixels that the kernel spans."""
-        high, wide = (
-            (k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)
-        )
+        high, wide = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
         return high, wide
 
 
@@ -300,11 +305,24 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
         stream=stream,
         matmul=matmul,
         scaling=scaling,
-        scratch_bytes=max(
-            columns + variant.group * border, matmul.length * variant.column_bytes
-        ),
+        scratch_bytes=max(columns + variant.group * border, matmul.length * variant.column_bytes),
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
+        overlap=overlap.windowed(
+            _reach(window, x), activation_bytes(y.shape[2:], y.bits), variant.group, backward=True
+        ),
+        over_read=_OVER_READ,
+    )
+
+
+def _reach(window: _Window, x: Tensor) -> overlap.Reach:
+    return overlap.reach(
+        window.input,
+        window.output,
+        window.extent,
+        window.stride,
+        window.before,
+        activation_bytes(x.shape[2:], x.bits),
     )
 
 
@@ -331,6 +349,8 @@ def _dense(index: int, op: Dense, x: Tensor, y: Tensor, isa: Isa) -> Layer:
         scratch_bytes=matmul.length * matmul.variant.column_bytes,
         macs=op.weight.size,
         weight_bits=op.weight_bits,
+        overlap=overlap.ANYWHERE,
+        over_read=_OVER_READ,
     )
 
 
@@ -346,6 +366,15 @@ def _plane(window: _Window) -> tuple[int, int]:
     return high, wide + wide % 2
 
 
+def _depthwise_scratch(
+    op: DepthwiseConv2D, x: Tensor, plane: tuple[int, int], kernel: tuple[int, int]
+) -> int:
+    """As dsp/depthwise.c takes it: planes of halves, then the taps."""
+    together = op.depth_multiplier == 1 and x.bits == 8 and x.shape[2] % 2 == 0
+    planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
+    return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
+
+
 def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     window = _window(op, x, y)
     channels = op.weight.shape[2]
@@ -353,13 +382,14 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
     plane = _plane(window)
     kernel = window.kernel
+    in_place = x.shape == y.shape and x.bits == y.bits == 8
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
         function=f"tk_{isa}_depthwise",
         params_type="tk_depthwise_params",
-        sources=(f"kernels/{isa}/depthwise.c",),
+        sources=(f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c"),
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -389,9 +419,10 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             pack.power_words(scaling.shift),
         ),
         scaling=scaling,
-        scratch_bytes=2 * (plane[0] * plane[1] + 2) + 2 * kernel[0] * (kernel[1] + kernel[1] % 2),
+        scratch_bytes=_depthwise_scratch(op, x, plane, kernel),
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
+        overlap=overlap.IN_PLACE if in_place else overlap.NONE,
     )
 
 
@@ -418,6 +449,19 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
             "pad_left": op.padding[2],
             "bits": x.bits,
         },
+        overlap=overlap.windowed(
+            overlap.reach(
+                (x.shape[0], x.shape[1]),
+                (y.shape[0], y.shape[1]),
+                op.kernel,
+                op.stride,
+                (op.padding[0], op.padding[2]),
+                activation_bytes(x.shape[2:], x.bits),
+            ),
+            activation_bytes(y.shape[2:], y.bits),
+            0,
+            backward=False,
+        ),
     )
 
 
@@ -493,7 +537,9 @@ _BYTE_FIELDS_OF_WINDOWS = frozenset(
 
 def _check_fields(layer: Layer) -> None:
     narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
-    for name, value in (layer.fields | {"row length": layer.matmul.length if layer.matmul else 0}).items():
+    for name, value in (
+        layer.fields | {"row length": layer.matmul.length if layer.matmul else 0}
+    ).items():
         limit = 0xFF if name in narrow else 0xFFFFFFFF if layer.kind == "repack" else 0xFFFF
         if value > limit:
             raise TinykitError(

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The static memory plan: every tensor and scratch buffer gets an offset in one arena.
 
-Two buffers may overlap only if no layer needs both. Offsets are found by best fit over several
-orders (by size as in Pisarchyk and Lee, arXiv:2001.03288, and by size x life, by start, by the
-load of the fullest step), and the smallest arena wins. No plan can be smaller than the step with
-the most live bytes; that bound is part of the plan.
+Two buffers may share bytes only if no layer needs both, or if they are a layer's input and output
+and the layer's kernel allows that distance (`tinykit.codegen.overlap`). Offsets are found by fitting
+buffers in several orders (by size as in Pisarchyk and Lee, arXiv:2001.03288, and by size x life, by
+start, by the load of the fullest step), and the smallest arena wins. No plan can be smaller than the
+step that needs most; that bound is part of the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, tensor_bytes
 from tinykit.codegen.names import short_name
+from tinykit.codegen.overlap import Overlap
 from tinykit.network import Network
 
 ALIGNMENT = 4
@@ -41,6 +44,54 @@ class Buffer:
 
 
 @dataclass(frozen=True)
+class Handover:
+    """A layer that reads `source` for the last time and writes `target`.
+
+    Attributes:
+        step: index of the layer.
+        source, target: names of buffers.
+        overlap: the distances target - source at which they may share bytes.
+    """
+
+    step: int
+    source: str
+    target: str
+    overlap: Overlap
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """All that a plan must respect."""
+
+    buffers: tuple[Buffer, ...]
+    handovers: tuple[Handover, ...] = ()
+
+    def forbidden(self, buffer: Buffer, other: Buffer, at: int) -> list[tuple[float, float]]:
+        """Open intervals of offsets that `buffer` must not have while `other` lies at `at`."""
+        if not buffer.meets(other):
+            return []
+        apart = (at - buffer.size, at + other.size)
+        for h in self.handovers:
+            if (h.source, h.target) == (other.name, buffer.name):
+                return _holes(apart, at - h.overlap.forward, at + h.overlap.backward, at, h)
+            if (h.source, h.target) == (buffer.name, other.name):
+                return _holes(apart, at - h.overlap.backward, at + h.overlap.forward, at, h)
+        return [apart]
+
+
+def _holes(
+    apart: tuple[float, float], low: float, high: float, at: int, handover: Handover
+) -> list[tuple[float, float]]:
+    """What remains of the interval `apart` where offsets <= low or >= high are allowed too."""
+    start, end = max(apart[0], low), min(apart[1], high)
+    if start >= end:
+        return []
+    if handover.overlap.same and start < at < end:
+        return [(start, at), (at, end)]
+    return [(start, end)]
+
+
+@dataclass(frozen=True)
 class MemoryPlan:
     """Where everything lies.
 
@@ -51,6 +102,7 @@ class MemoryPlan:
         lower_bound: the most bytes any step needs at once.
         tensor_buffer: which buffer each tensor lives in; reshapes share their input's.
         layers: names of the layers, for the picture.
+        backward: indices of the layers that must compute their last pixels first.
     """
 
     buffers: tuple[Buffer, ...]
@@ -59,6 +111,7 @@ class MemoryPlan:
     lower_bound: int
     tensor_buffer: dict[str, str]
     layers: tuple[str, ...]
+    backward: frozenset[int] = frozenset()
 
     def offset(self, tensor: str) -> int:
         """Byte offset of a tensor in the arena."""
@@ -111,36 +164,81 @@ def _buffers(network: Network, layers: tuple[Layer, ...]) -> tuple[list[Buffer],
     return sorted(buffers, key=lambda b: (b.first, b.last, b.name)), owner
 
 
-def lower_bound(buffers: Iterable[Buffer]) -> int:
+def _handovers(
+    network: Network, layers: tuple[Layer, ...], buffers: list[Buffer], owner: dict[str, str]
+) -> list[Handover]:
+    """Each input that a layer is the last to read, with what its output may do to it."""
+    last = {b.name: b.last for b in buffers}
+    return [
+        Handover(layer.index, owner[name], owner[layer.op.output], layer.overlap)
+        for layer in layers
+        for name in dict.fromkeys(layer.op.inputs)
+        if last[owner[name]] == layer.index
+    ]
+
+
+def _shared(h: Handover, sizes: dict[str, int]) -> int:
+    """The most bytes that a handover's buffers can have in common."""
+    source, target = sizes[h.source], sizes[h.target]
+    distances = [-source if source > target else -target]
+    if h.overlap.same:
+        distances.append(0)
+    # The allowed distance next to complete overlap, from either side.
+    for low, high in ((-math.inf, -h.overlap.forward), (h.overlap.backward, math.inf)):
+        inner = min(max(0.0, low), high) if target <= source else max(min(0.0, high), low)
+        distances += [
+            int(d)
+            for d in (inner, min(high, source - target), max(low, source - target))
+            if math.isfinite(d) and low <= d <= high
+        ]
+    return max(0, *(min(source, d + target) - max(0, d) for d in distances))
+
+
+def lower_bound(required: Requirements) -> int:
     """The most bytes that any step needs at once."""
-    buffers = list(buffers)
-    steps = {b.first for b in buffers}
-    return max(
-        (sum(b.size for b in buffers if b.first <= step <= b.last) for step in steps), default=0
-    )
+    sizes = {b.name: b.size for b in required.buffers}
+    steps = {b.first for b in required.buffers}
+
+    def need(step: int) -> int:
+        live = sum(b.size for b in required.buffers if b.first <= step <= b.last)
+        shared = [_shared(h, sizes) for h in required.handovers if h.step == step]
+        return live - max(shared, default=0)
+
+    return max((need(step) for step in steps), default=0)
 
 
-def _place(order: list[Buffer]) -> tuple[dict[str, int], int]:
-    """Each buffer in turn into the tightest gap that is free for its whole life."""
+def _place(
+    required: Requirements, order: list[Buffer], *, tight: bool
+) -> tuple[dict[str, int], int]:
+    """Each buffer in turn to the lowest offset that is free, or to the one with least room."""
     placed: list[tuple[int, Buffer]] = []
     size = 0
     for buffer in order:
-        taken = sorted((at, at + b.size) for at, b in placed if b.meets(buffer))
-        best, best_gap, end = None, None, 0
-        for start, stop in taken:
-            gap = start - end
-            if gap >= buffer.size and (best_gap is None or gap < best_gap):
-                best, best_gap = end, gap
-            end = max(end, stop)
-        at = end if best is None else best
+        taken = sorted(
+            interval for at, other in placed for interval in required.forbidden(buffer, other, at)
+        )
+        at = _free_offset(taken, tight=tight)
         placed.append((at, buffer))
         size = max(size, at + buffer.size)
     return {b.name: at for at, b in placed}, size
 
 
-def assign_offsets(buffers: Iterable[Buffer]) -> tuple[dict[str, int], int]:
+def _free_offset(taken: list[tuple[float, float]], *, tight: bool) -> int:
+    """An offset in no open interval of `taken`, which is sorted."""
+    best, best_gap, end = None, math.inf, 0
+    for start, stop in [*taken, (math.inf, math.inf)]:
+        if start >= end and start - end < best_gap:
+            best, best_gap = end, start - end
+            if not tight:
+                break
+        if math.isfinite(stop):
+            end = max(end, _aligned(math.ceil(stop)))
+    return end if best is None else best
+
+
+def assign_offsets(required: Requirements) -> tuple[dict[str, int], int]:
     """Offsets and arena size; the best of several greedy orders, deterministic."""
-    buffers = list(buffers)
+    buffers = required.buffers
     steps = {b.first for b in buffers}
     load = {
         step: sum(b.size for b in buffers if b.first <= step <= b.last) for step in sorted(steps)
@@ -161,23 +259,40 @@ def assign_offsets(buffers: Iterable[Buffer]) -> tuple[dict[str, int], int]:
     for key in keys:
         # Bound by position, as the loop variable would change under a closure.
         order = sorted(buffers, key=lambda b, key=key: (*key(b), b.first, b.name))  # type: ignore[misc]
-        found = _place(order)
-        if best is None or found[1] < best[1]:
-            best = found
+        for tight in (True, False):
+            found = _place(required, order, tight=tight)
+            if best is None or found[1] < best[1]:
+                best = found
     return best if best is not None else ({}, 0)
+
+
+def _backward(required: Requirements, offsets: dict[str, int]) -> frozenset[int]:
+    """Steps whose output lies over their input from above."""
+    sizes = {b.name: b.size for b in required.buffers}
+    found = set()
+    for h in required.handovers:
+        distance = offsets[h.target] - offsets[h.source]
+        apart = distance <= -sizes[h.target] or distance >= sizes[h.source]
+        fits = distance <= -h.overlap.forward or (h.overlap.same and distance == 0)
+        if not apart and not fits:
+            found.add(h.step)
+    return frozenset(found)
 
 
 def plan_layers(network: Network, layers: tuple[Layer, ...]) -> MemoryPlan:
     """The plan for layers that have been chosen already."""
     buffers, owner = _buffers(network, layers)
-    offsets, size = assign_offsets(buffers)
+    handovers = _handovers(network, layers, buffers, owner)
+    required = Requirements(tuple(buffers), tuple(handovers))
+    offsets, size = assign_offsets(required)
     return MemoryPlan(
-        buffers=tuple(buffers),
+        buffers=required.buffers,
         offsets=offsets,
-        size=size,
-        lower_bound=lower_bound(buffers),
+        size=size + max((layer.over_read for layer in layers), default=0),
+        lower_bound=lower_bound(required),
         tensor_buffer=owner,
         layers=tuple(layer.op.name for layer in layers),
+        backward=_backward(required, offsets),
     )
 
 

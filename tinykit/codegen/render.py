@@ -157,6 +157,7 @@ def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) ->
         "out": plan.offset(y.name),
         "scratch": plan.scratch(layer.op.name),
     }
+    backward = {"backward": 1} if layer.index in plan.backward else {}
     return {
         "ident": ident,
         "name_literal": c_string(layer.op.name),
@@ -164,7 +165,7 @@ def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) ->
         "comments": comments,
         "tables": _tables(ident, layer),
         "params_type": layer.params_type,
-        "fields": list(layer.fields.items()),
+        "fields": list((layer.fields | backward).items()),
         "nested": _nested(ident, layer),
         "step": f"{layer.index}: {name}, {_shape(x)} -> {_shape(y)}",
         "call": _call(ident, layer, at),

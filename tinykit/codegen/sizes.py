@@ -27,6 +27,7 @@ _CODE: dict[str, tuple[int, int, int, int]] = {
     "conv2d":       (696, 612, 644, 660),
     "pointwise":    (300, 272, 272, 316),
     "dense":        (56, 56, 56, 96),
+    "depthwise":    (2028, 1740, 1712, 1984),
     "matmul_w8":    (2472, 1948, 1680, 2456),
     "matmul_w4":    (3060, 2308, 2000, 3176),
     "matmul_w2":    (4076, 3000, 2384, 4568),
@@ -115,12 +116,7 @@ def _column(board: Board) -> int:
 def _code_parts(network: Network, layers: Sequence[Layer], frontend: Frontend | None) -> list[str]:
     parts: set[str] = set()
     for layer in layers:
-        if layer.kind in ("conv2d", "pointwise", "dense"):
-            parts |= {layer.kind, f"matmul_w{layer.weight_bits}", "unpack16"}
-        elif layer.kind == "depthwise":
-            parts |= {f"depthwise_w{layer.weight_bits}", "unpack8"}
-        else:
-            parts.add(layer.kind)
+        parts.add(layer.kind)
     if network.tensor(network.input).bits != 8:
         parts.add("pack")
     if network.tensor(network.output).bits != 8:

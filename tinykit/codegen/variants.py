@@ -97,6 +97,7 @@ def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:
             f"kernels/dsp/expand_a{activation_bits}.c",
             f"kernels/dsp/multiply{group}_w{storage}.c",
             frame,
+            "kernels/dsp/finish.c",
         ),
         group=group,
         storage=storage,

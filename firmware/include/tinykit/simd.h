@@ -18,7 +18,21 @@ static inline uint32_t tk_load32(const void *address)
     return word;
 }
 
-// The same where the address is a multiple of four, so that a plain load suffices on every core.
+// Two bytes as a half word.
+static inline uint32_t tk_load16(const void *address)
+{
+    uint16_t half;
+    memcpy(&half, address, sizeof half);
+    return half;
+}
+
+// Stores a word where the core or the compiler cares for the address.
+static inline void tk_store32(void *address, uint32_t word)
+{
+    memcpy(address, &word, sizeof word);
+}
+
+// tk_load32 where the address is a multiple of four, so that a plain load suffices on every core.
 static inline uint32_t tk_load32_aligned(const void *address)
 {
     uint32_t word;

@@ -9,10 +9,12 @@
 
 #include "tinykit/packing.h"
 
-// Where a group's pixels stand over the input.
+// What an output pixel sees.
 typedef struct {
     // Input row of the first kernel row, and input column of the first run; both may be negative.
     int32_t y, x;
+    // Bytes from the start of the input to there.
+    int32_t offset;
 } place;
 
 typedef struct {
@@ -22,7 +24,8 @@ typedef struct {
     // Room for one run of each pixel, and its size.
     uint8_t *border;
     uint32_t border_bytes;
-    uint32_t pixels;
+    // The last column from which a run lies inside the input; negative where none does.
+    int32_t last_x;
     place at[TK_MAX_GROUP];
 } gather;
 
@@ -33,7 +36,7 @@ static const uint8_t *put_together(const gather *g, int32_t y, int32_t x, uint8_
     memset(run, p->blank, g->border_bytes);
     if (y >= 0 && y < p->in_height) {
         const int32_t first = x < 0 ? 0 : x;
-        const int32_t end = x + p->run_pixels > p->in_width ? p->in_width : x + p->run_pixels;
+        const int32_t end = x > g->last_x ? p->in_width : x + p->run_pixels;
         if (first < end) {
             memcpy(run + (uint32_t)(first - x) * p->pixel_bytes,
                    g->in + (uint32_t)(y * p->in_width + first) * p->pixel_bytes,
@@ -47,16 +50,17 @@ static const uint8_t *put_together(const gather *g, int32_t y, int32_t x, uint8_
 static void gather_run(const gather *g, int32_t down, int32_t across, void *columns)
 {
     const tk_conv2d_params *p = g->p;
+    const int32_t height = p->in_height, last_x = g->last_x;
+    const int32_t start = (down * p->in_width + across) * p->pixel_bytes;
     const uint8_t *runs[TK_MAX_GROUP];
-    uint8_t *border = g->border;
-    for (uint32_t i = 0; i < p->group; ++i, border += g->border_bytes) {
-        // A group that is not full repeats its last pixel.
-        const place *at = &g->at[i < g->pixels ? i : g->pixels - 1];
+    const place *at = g->at;
+    const uint8_t **run = runs;
+    for (uint32_t left = p->group; left != 0; --left, ++at, ++run) {
         const int32_t y = at->y + down, x = at->x + across;
-        if (y >= 0 && y < p->in_height && x >= 0 && x + p->run_pixels <= p->in_width) {
-            runs[i] = g->in + (uint32_t)(y * p->in_width + x) * p->pixel_bytes;
+        if (y >= 0 && y < height && x >= 0 && x <= last_x) {
+            *run = g->in + (start + at->offset);
         } else {
-            runs[i] = put_together(g, y, x, border);
+            *run = put_together(g, y, x, g->border + (uint32_t)(at - g->at) * g->border_bytes);
         }
     }
     p->expand(runs, p->run_values, p->matmul.length, columns);
@@ -76,19 +80,24 @@ static void gather_group(const gather *g)
     }
 }
 
-// Notes where the `pixels` output pixels from number `first` stand.
+// Notes what the `pixels` output pixels from number `first` see; a group that is not full repeats
+// its last pixel.
 static void place_group(gather *g, uint32_t first, uint32_t pixels)
 {
     const tk_conv2d_params *p = g->p;
-    uint32_t row = first / p->out_width;
+    const uint32_t row = first / p->out_width;
     uint32_t col = first - row * p->out_width;
-    g->pixels = pixels;
-    for (uint32_t i = 0; i < pixels; ++i) {
-        g->at[i].y = (int32_t)(row * p->stride_height) - p->pad_top;
-        g->at[i].x = (int32_t)(col * p->stride_width) - p->pad_left;
-        if (++col == p->out_width) {
-            col = 0;
-            ++row;
+    int32_t y = (int32_t)(row * p->stride_height) - p->pad_top;
+    int32_t x = (int32_t)(col * p->stride_width) - p->pad_left;
+    for (uint32_t i = 0; i < p->group; ++i) {
+        g->at[i] = (place){y, x, (y * p->in_width + x) * p->pixel_bytes};
+        if (i + 1 < pixels) {
+            x += p->stride_width;
+            if (++col == p->out_width) {
+                col = 0;
+                x = -p->pad_left;
+                y += p->stride_height;
+            }
         }
     }
 }
@@ -100,6 +109,7 @@ tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *
     const uint32_t groups = (total + p->group - 1u) / p->group;
     const size_t out_bytes = tk_pixel_bytes(p->matmul.channels, p->matmul.output.bits);
     g.border = g.columns + (uint32_t)p->kernel_height * p->runs * p->run_step;
+    g.last_x = p->in_width - p->run_pixels;
     g.border_bytes = ((uint32_t)p->run_pixels * p->pixel_bytes + 3u) & ~3u;
     for (uint32_t i = 0; i < groups; ++i) {
         const uint32_t first = (p->backward ? groups - 1u - i : i) * p->group;

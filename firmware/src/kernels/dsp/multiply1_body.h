@@ -43,14 +43,13 @@ TK_INLINE const uint32_t *multiply_rows(const tk_matmul *m, const uint32_t *stre
 {
     int32_t sum[2] = {(int32_t)stream[0], (int32_t)stream[rows - 1]};
     stream = dot(stream + rows, columns, m->length / (32 / WEIGHT_BITS), rows, sum);
-#pragma GCC unroll 2
-    for (uint32_t i = 0; i < rows; ++i) {
+    for (uint32_t i = 0; i < rows; ++i, stream += 2) {
+        const tk_target target = {&m->output, out, 0, c + i, 1};
         int32_t value =
             SUM_SHIFT == 0 ? sum[i] * TK_SUM_UNIT : sum[i] >> (SUM_SHIFT + 1 - TK_SUM_UNIT);
-        tk_scale_sums(&m->output, (int32_t)stream[2 * i], (int32_t)stream[2 * i + 1], 1, &value);
-        tk_store_channel(&m->output, c + i, 1, 1, &value, 0, out);
+        tk_dsp_finish(&target, (int32_t)stream[0], (int32_t)stream[1], &value);
     }
-    return stream + 2 * rows;
+    return stream;
 }
 
 TK_INLINE void multiply1(const tk_matmul *m, const void *columns, uint8_t *out)

@@ -12,25 +12,39 @@
 #include "finish.h"
 #include "tinykit/matmul.h"
 
+// The sums of one channel times TK_SUM_UNIT.
+TK_INLINE const uint32_t *sum_channel(const tk_matmul *m, const uint32_t *stream,
+                                      const void *columns, int32_t sum[4])
+{
+    const int32_t bias = (int32_t)*stream++;
+    sum[0] = sum[1] = sum[2] = sum[3] = bias;
+    stream = dot(stream, columns, m->length / BLOCK, sum);
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < 4; ++i) {
+        sum[i] = SUM_SHIFT == 0 ? sum[i] * TK_SUM_UNIT : sum[i] >> (SUM_SHIFT + 1 - TK_SUM_UNIT);
+    }
+    return stream;
+}
+
 TK_INLINE void multiply4(const tk_matmul *m, const void *columns, uint32_t pixels, uint8_t *out)
 {
     const uint32_t channels = m->channels;
-    const uint32_t blocks = m->length / BLOCK;
     const uint32_t stride = (uint32_t)tk_pixel_bytes(channels, m->output.bits);
+    const int plain = tk_is_plain(&m->output) && pixels == 4;
+    tk_target target = {&m->output, out, stride, 0, pixels};
     const uint32_t *stream = m->stream;
-    for (uint32_t c = 0; c < channels; ++c) {
-        const int32_t bias = (int32_t)*stream++;
-        int32_t sum[4] = {bias, bias, bias, bias};
-        stream = dot(stream, columns, blocks, sum);
+    for (; target.c < channels; ++target.c) {
+        int32_t sum[4];
+        stream = sum_channel(m, stream, columns, sum);
         const int32_t multiplier = (int32_t)stream[0], power = (int32_t)stream[1];
         stream += 2;
-#pragma GCC unroll 4
-        for (uint32_t i = 0; i < 4; ++i) {
-            sum[i] =
-                SUM_SHIFT == 0 ? sum[i] * TK_SUM_UNIT : sum[i] >> (SUM_SHIFT + 1 - TK_SUM_UNIT);
+        if (plain && power > 0) {
+            tk_scale_sums(multiplier, power, m->output.zero_point, 4, sum);
+            tk_store_bytes(4, sum, stride, out + target.c);
+        } else {
+            int32_t kept[4] = {sum[0], sum[1], sum[2], sum[3]};
+            tk_dsp_finish(&target, multiplier, power, kept);
         }
-        tk_scale_sums(&m->output, multiplier, power, 4, sum);
-        tk_store_channel(&m->output, c, 4, pixels, sum, stride, out);
     }
 }
 

@@ -55,19 +55,18 @@ TK_INLINE void multiply8(const tk_matmul *m, const void *columns, uint32_t pixel
 {
     const uint32_t channels = m->channels;
     const uint32_t stride = (uint32_t)tk_pixel_bytes(channels, m->output.bits);
+    tk_target target = {&m->output, out, stride, 0, pixels};
     const uint32_t *stream = m->stream;
-    for (uint32_t c = 0; c < channels; ++c) {
+    for (; target.c < channels; ++target.c) {
         const int32_t bias = (int32_t)*stream++;
         int32_t sum[8] = {bias, bias, bias, bias, bias, bias, bias, bias};
         stream = dot8(m, stream, columns, sum);
-        const int32_t multiplier = (int32_t)stream[0], power = (int32_t)stream[1];
-        stream += 2;
 #pragma GCC unroll 8
         for (uint32_t i = 0; i < 8; ++i) {
             sum[i] *= TK_SUM_UNIT;
         }
-        tk_scale_sums(&m->output, multiplier, power, 8, sum);
-        tk_store_channel(&m->output, c, 8, pixels, sum, stride, out);
+        tk_dsp_finish(&target, (int32_t)stream[0], (int32_t)stream[1], sum);
+        stream += 2;
     }
 }
 
