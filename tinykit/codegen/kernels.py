@@ -244,8 +244,13 @@ def _choose(
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
         if chunk == 0 or inner >= _INT32_LIMIT:
             continue
+        bias = scaling.bias << variant.sum_shift
+        if variant.odd_bias:
+            offset = _unpack_offset(x.bits) if x.bits == 4 else 0
+            odd = bias + offset * rows.astype(np.int64).sum(axis=1)
+            bias = np.stack([bias, odd], axis=1)
         stream = variant.stream(
-            pack.as_words(scaling.bias << variant.sum_shift),
+            pack.as_words(bias),
             variant.rows(full, variant.storage),
             pack.as_words(scaling.multiplier),
             variant.shift(scaling.shift),
@@ -370,7 +375,7 @@ def _depthwise_scratch(
     op: DepthwiseConv2D, x: Tensor, plane: tuple[int, int], kernel: tuple[int, int]
 ) -> int:
     """As dsp/depthwise.c takes it: planes of halves, then the taps."""
-    together = op.depth_multiplier == 1 and x.bits == 8 and x.shape[2] % 2 == 0
+    together = op.depth_multiplier == 1 and x.shape[2] % 2 == 0
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
     return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
 
@@ -382,7 +387,7 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
     plane = _plane(window)
     kernel = window.kernel
-    in_place = x.shape == y.shape and x.bits == y.bits == 8
+    in_place = x.shape == y.shape and x.bits == y.bits
     return Layer(
         index=index,
         op=op,

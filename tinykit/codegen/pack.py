@@ -99,10 +99,9 @@ def dsp_row_words(rows: Int8Array, bits: int) -> WordArray:
 def stream_of_rows(
     bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
-    """For each channel: bias, row, multiplier, shift."""
-    return np.concatenate(
-        [bias[:, None], rows, multiplier[:, None], shift[:, None]], axis=1
-    ).reshape(-1)
+    """For each channel: bias (c,) or several (c, n), row (c, words), multiplier, shift."""
+    first = bias.reshape(len(rows), -1)
+    return np.concatenate([first, rows, multiplier[:, None], shift[:, None]], axis=1).reshape(-1)
 
 
 def stream_of_pairs(

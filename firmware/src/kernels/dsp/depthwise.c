@@ -17,18 +17,18 @@ typedef struct {
     uint32_t plane_size;
     // The taps times TK_SUM_UNIT, each kernel row filled up to an even number with zero.
     int16_t *taps;
-    // Bytes from one output pixel to the next.
-    uint32_t out_bytes;
+    // Whether there are planes of two channels.
+    int together;
 } frame;
 
 // Fills the planes with zero points; copying then leaves the padding alone.
-static void blank_planes(const frame *f, uint32_t planes)
+static void blank_planes(const frame *f)
 {
     const tk_depthwise_params *p = f->p;
     const int32_t blank = p->in_zero_point + tk_unpack_offset(p->in_bits);
     const uint32_t pair = (uint32_t)(blank & 0xFFFF) | (uint32_t)blank << 16;
     int16_t *at = f->plane;
-    for (uint32_t i = planes * f->plane_size / 2u; i != 0; --i, at += 2) {
+    for (uint32_t i = (f->together ? 2 : 1) * f->plane_size / 2u; i != 0; --i, at += 2) {
         tk_store32_aligned(at, pair);
     }
 }
@@ -57,6 +57,26 @@ static void copy_two(const frame *f, const uint8_t *in, uint32_t c)
             first[x] = (int8_t)in[0];
             second[x] = (int8_t)in[1];
             in += step;
+        }
+        first += p->plane_width;
+        second += p->plane_width;
+    }
+}
+
+// The same for 4 and 2 bits, where both channels lie in one byte.
+static void copy_two_narrow(const frame *f, const uint8_t *in, uint32_t c)
+{
+    const tk_depthwise_params *p = f->p;
+    const uint32_t bits = p->in_bits, shift = c * bits & 7u, mask = (1u << bits) - 1u;
+    const uint32_t flip = (uint32_t)tk_unpack_offset(bits) * ((1u << bits) + 1u);
+    const size_t step = tk_pixel_bytes(p->in_channels, bits);
+    int16_t *first = plane_start(f), *second = first + f->plane_size;
+    in += c * bits >> 3;
+    for (uint32_t row = p->in_height; row != 0; --row) {
+        for (uint32_t x = 0; x < p->in_width; ++x, in += step) {
+            const uint32_t both = (uint32_t)*in >> shift ^ flip;
+            first[x] = (int16_t)(both & mask);
+            second[x] = (int16_t)(both >> bits & mask);
         }
         first += p->plane_width;
         second += p->plane_width;
@@ -115,59 +135,67 @@ static int32_t sum_at(const frame *f, const int16_t *x, int32_t sum)
     return sum;
 }
 
-// One channel with any kernel; `scale` is its bias times TK_SUM_UNIT, multiplier and power.
-static void convolve_any(const frame *f, const int16_t *plane, const int32_t scale[3], uint32_t c,
-                         uint8_t *out)
+// One channel with any kernel.
+static void convolve_any(const frame *f, const int16_t *plane, const uint32_t *stream,
+                         const tk_target *target)
 {
     const tk_depthwise_params *p = f->p;
-    tk_target target = {&p->output, out, 0, c, 1};
+    const int32_t bias = (int32_t)stream[0] * TK_SUM_UNIT;
+    tk_target t = *target;
     for (uint32_t row = 0; row < p->out_height; ++row) {
         const int16_t *x = plane + row * p->stride_height * p->plane_width;
         for (uint32_t col = 0; col < p->out_width; ++col, x += p->stride_width) {
-            int32_t sum = sum_at(f, x, scale[0]);
-            tk_dsp_finish(&target, scale[1], scale[2], &sum);
-            target.out += f->out_bytes;
+            int32_t sum = sum_at(f, x, bias);
+            tk_dsp_finish(&t, stream + 1, &sum);
+            t.out += t.stride;
         }
     }
 }
 
-// Convolves the plane of output channel `c`; returns what follows it in the stream.
+// Convolves the plane of one channel; returns what follows it in the stream.
 static const uint32_t *convolve(const frame *f, const int16_t *plane, const uint32_t *stream,
-                                uint32_t c, uint8_t *out)
+                                const tk_target *target)
 {
     const tk_depthwise_params *p = f->p;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
     if (tk_is_3x3(p)) {
-        tk_convolve_3x3(p, plane, stream, c, out);
+        tk_convolve_3x3(p, plane, stream, target);
     } else {
-        const int32_t scale[3] = {(int32_t)stream[0] * TK_SUM_UNIT, (int32_t)stream[1],
-                                  (int32_t)stream[2]};
         read_taps(f, stream + 3);
-        convolve_any(f, plane, scale, c, out);
+        convolve_any(f, plane, stream, target);
     }
     return stream + 3 + (taps * p->weight_bits + 31u) / 32u;
+}
+
+// Copies what output channel `c` reads, or it and the next.
+static void copy(const frame *f, const uint8_t *in, uint32_t c)
+{
+    if (!f->together) {
+        copy_one(f, in, c / (f->p->channels / f->p->in_channels));
+    } else if (f->p->in_bits == 8) {
+        copy_two(f, in, c);
+    } else {
+        copy_two_narrow(f, in, c);
+    }
 }
 
 tk_status tk_dsp_depthwise(const tk_depthwise_params *p, const void *in, void *out, void *scratch)
 {
     const uint32_t repeat = p->channels / p->in_channels;
-    const uint32_t together = repeat == 1 && p->in_bits == 8 && (p->channels & 1u) == 0 ? 2 : 1;
+    const uint32_t stride = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
     const uint32_t *stream = p->stream;
     frame f = {.p = p, .plane = scratch};
+    f.together = repeat == 1 && (p->channels & 1u) == 0;
     f.plane_size = (uint32_t)p->plane_height * p->plane_width + 2;
-    f.taps = f.plane + together * f.plane_size;
-    f.out_bytes = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
-    blank_planes(&f, together);
+    f.taps = f.plane + (f.together ? 2 : 1) * f.plane_size;
+    blank_planes(&f);
     for (uint32_t c = 0; c < p->channels;) {
-        if (together == 2) {
-            copy_two(&f, in, c);
-        } else {
-            copy_one(&f, in, c / repeat);
-        }
-        const uint32_t end = c + (together == 2 ? 2 : repeat);
-        for (const int16_t *plane = f.plane; c < end; ++c) {
-            stream = convolve(&f, plane, stream, c, out);
-            plane += together == 2 ? f.plane_size : 0;
+        const int16_t *plane = f.plane;
+        copy(&f, in, c);
+        for (const uint32_t end = c + (f.together ? 2 : repeat); c < end; ++c) {
+            const tk_target target = tk_aim(&p->output, out, stride, c, in == out);
+            stream = convolve(&f, plane, stream, &target);
+            plane += f.together ? f.plane_size : 0;
         }
     }
     return TK_OK;

@@ -187,18 +187,20 @@ static __attribute__((noinline)) void tk_plain_3x3(const tk_taps_3x3 *taps, tk_r
     }
 }
 
-// The same for outputs of any kind.
-static __attribute__((noinline)) void tk_any_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 rows,
-                                                 const tk_walk_3x3 *walk, tk_target *target)
+// The same for outputs of other widths and clamps.
+static __attribute__((noinline)) void tk_narrow_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 rows,
+                                                    const tk_walk_3x3 *walk, const tk_target *t)
 {
+    uint8_t *out = t->out;
     for (uint32_t row = walk->rows; row != 0; --row) {
-        for (uint32_t i = 0; i < walk->pairs + walk->singles; ++i) {
-            int32_t sum[2];
-            tk_sum_3x3(taps, &rows, sum);
-            tk_step_3x3(&rows);
-            target->pixels = i < walk->pairs ? 2 : 1;
-            tk_dsp_finish(target, taps->multiplier, taps->power, sum);
-            target->out += target->pixels * target->stride;
+        for (uint32_t left = walk->pairs; left != 0; --left, out += 2 * walk->step) {
+            int32_t value[2];
+            tk_two_3x3(taps, &rows, value);
+            tk_put_at(t, out, tk_clamp(t->q, value[0]));
+            tk_put_at(t, out + walk->step, tk_clamp(t->q, value[1]));
+        }
+        for (uint32_t left = walk->singles; left != 0; --left, out += walk->step) {
+            tk_put_at(t, out, tk_clamp(t->q, tk_one_3x3(taps, &rows)));
         }
         rows.x0 += walk->skip;
         rows.x1 += walk->skip;
@@ -206,24 +208,44 @@ static __attribute__((noinline)) void tk_any_3x3(const tk_taps_3x3 *taps, tk_row
     }
 }
 
-// Convolves a plane to output channel `c`.
+// The same where the shift is below 2.
+static void tk_coarse_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 rows, const tk_walk_3x3 *walk,
+                          const tk_target *target)
+{
+    const uint32_t scale[2] = {(uint32_t)taps->multiplier, (uint32_t)taps->power};
+    tk_target t = *target;
+    for (uint32_t row = walk->rows; row != 0; --row) {
+        for (uint32_t i = 0; i < walk->pairs + walk->singles; ++i, t.out += t.pixels * t.stride) {
+            int32_t sum[2];
+            tk_sum_3x3(taps, &rows, sum);
+            tk_step_3x3(&rows);
+            t.pixels = i < walk->pairs ? 2 : 1;
+            tk_dsp_finish(&t, scale, sum);
+        }
+        rows.x0 += walk->skip;
+        rows.x1 += walk->skip;
+        rows.x2 += walk->skip;
+    }
+}
+
+// Convolves a plane to the outputs of one channel.
 static void tk_convolve_3x3(const tk_depthwise_params *p, const int16_t *plane,
-                            const uint32_t *stream, uint32_t c, uint8_t *out)
+                            const uint32_t *stream, const tk_target *target)
 {
     const uint32_t row = p->plane_width;
     const uint32_t pairs = p->stride_width == 1 ? p->out_width / 2u : 0;
     const uint32_t singles = p->out_width - 2 * pairs;
-    const uint32_t step = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
     const tk_walk_3x3 walk = {p->out_height, pairs, singles,
-                              p->stride_height * row - 2 * (pairs + singles), step};
+                              p->stride_height * row - 2 * (pairs + singles), target->stride};
     const tk_rows_3x3 rows = {plane, plane + row, plane + 2 * row};
     tk_taps_3x3 taps;
     tk_read_3x3(p, stream, &taps);
-    if (tk_is_plain(&p->output) && taps.power > 0) {
-        tk_plain_3x3(&taps, rows, &walk, out + c);
+    if (taps.power <= 0) {
+        tk_coarse_3x3(&taps, rows, &walk, target);
+    } else if (tk_is_plain(&p->output)) {
+        tk_plain_3x3(&taps, rows, &walk, target->out);
     } else {
-        tk_target target = {&p->output, out, step, c, 1};
-        tk_any_3x3(&taps, rows, &walk, &target);
+        tk_narrow_3x3(&taps, rows, &walk, target);
     }
 }
 

@@ -44,10 +44,9 @@ TK_INLINE const uint32_t *multiply_rows(const tk_matmul *m, const uint32_t *stre
     int32_t sum[2] = {(int32_t)stream[0], (int32_t)stream[rows - 1]};
     stream = dot(stream + rows, columns, m->length / (32 / WEIGHT_BITS), rows, sum);
     for (uint32_t i = 0; i < rows; ++i, stream += 2) {
-        const tk_target target = {&m->output, out, 0, c + i, 1};
         int32_t value =
             SUM_SHIFT == 0 ? sum[i] * TK_SUM_UNIT : sum[i] >> (SUM_SHIFT + 1 - TK_SUM_UNIT);
-        tk_dsp_finish(&target, (int32_t)stream[0], (int32_t)stream[1], &value);
+        tk_dsp_finish_channel(m, out, c + i, 1, stream, &value);
     }
     return stream;
 }
