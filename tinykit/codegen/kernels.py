@@ -33,6 +33,8 @@ from tinykit.network.shapes import kernel_size
 # The doubling high multiply of the kernels is exact below this; see requantize.h.
 _NARROW_LIMIT = 1 << 30
 _INT32_LIMIT = 1 << 31
+# An input is copied with its padding where more of the output than this sees padding.
+_BORDER_SHARE = 0.2
 # Expanders read whole words.
 _OVER_READ = 4
 # Bias, multiplier and shift of a channel in the stream.
@@ -277,8 +279,12 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
     run_step = pack.padded(run_values, variant.run_block) * variant.column_bytes
+    padded = _padded_input(window, x, y)
+    before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
+    border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
     columns = window.kernel[0] * runs * run_step
-    border = -(-run_pixels * -(-pixel_bits // 8) // 4) * 4 if any(op.padding) else 0
+    if any(op.padding) and not before:
+        columns += variant.group * border
     return Layer(
         index=index,
         op=op,
@@ -301,6 +307,8 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
             "dilation_width": window.dilation[1],
             "pad_top": window.before[0],
             "pad_left": window.before[1],
+            "padded_height": padded[0],
+            "padded_width": padded[1],
             "group": variant.group,
             "blank": _blank(x),
             "backward": 0,
@@ -313,11 +321,41 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
         scratch_bytes=max(columns + variant.group * border, matmul.length * variant.column_bytes),
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
-        overlap=overlap.windowed(
+        overlap=overlap.ANYWHERE
+        if before
+        else overlap.windowed(
             _reach(window, x), activation_bytes(y.shape[2:], y.bits), variant.group, backward=True
         ),
         over_read=_OVER_READ,
     )
+
+
+def _in_words(size: int) -> int:
+    """Bytes rounded up to whole words."""
+    return -(-size // 4) * 4
+
+
+def _padded_input(window: _Window, x: Tensor, y: Tensor) -> tuple[int, int]:
+    """(height, width) of the input with its padding if copying it first pays, else zeros.
+
+    It pays where many output pixels stand at a border and the copy is small.
+    """
+    inside = 1.0
+    for axis in (0, 1):
+        start = np.arange(window.output[axis]) * window.stride[axis] - window.before[axis]
+        whole = (start >= 0) & (start + window.extent[axis] <= window.input[axis])
+        inside *= float(whole.mean())
+    high, wide = (
+        max(
+            window.input[axis] + window.before[axis],
+            (window.output[axis] - 1) * window.stride[axis] + window.extent[axis],
+        )
+        for axis in (0, 1)
+    )
+    size = high * wide * activation_bytes(x.shape[2:], x.bits)
+    if 1.0 - inside > _BORDER_SHARE and size * 4 <= activation_bytes(y.shape, y.bits):
+        return high, wide
+    return 0, 0
 
 
 def _reach(window: _Window, x: Tensor) -> overlap.Reach:
@@ -371,6 +409,15 @@ def _plane(window: _Window) -> tuple[int, int]:
     return high, wide + wide % 2
 
 
+def _depthwise_kind(window: _Window, scaling: Scaling) -> str:
+    """Which of the kernels for DSP instructions; see depthwise.h."""
+    is_3x3 = window.kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2
+    if not is_3x3 or scaling.shift.min() < 2:
+        return "depthwise"
+    plain = scaling.bits == 8 and scaling.high - scaling.low == 255
+    return "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+
+
 def _depthwise_scratch(
     op: DepthwiseConv2D, x: Tensor, plane: tuple[int, int], kernel: tuple[int, int]
 ) -> int:
@@ -388,13 +435,14 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     plane = _plane(window)
     kernel = window.kernel
     in_place = x.shape == y.shape and x.bits == y.bits
+    kind = _depthwise_kind(window, scaling)
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=f"tk_{isa}_depthwise",
+        function=f"tk_{isa}_{kind}",
         params_type="tk_depthwise_params",
-        sources=(f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c"),
+        sources=(f"kernels/{isa}/{kind}.c", f"kernels/{isa}/finish.c"),
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.network.packing import pack_bits
+
 WordArray = NDArray[np.uint32]
 Int8Array = NDArray[np.int8]
 IntArray = NDArray[np.int64]
@@ -120,7 +122,7 @@ def stream_of_pairs(
 def depthwise_stream(
     bias: WordArray, taps: Int8Array, bits: int, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
-    """For each channel: bias, multiplier, shift, its taps (c, taps) packed in whole words."""
-    return np.concatenate(
-        [bias[:, None], multiplier[:, None], shift[:, None], words_of(taps, bits)], axis=1
-    ).reshape(-1)
+    """Bias, multiplier and shift of each channel, then the taps (c, taps) of each in whole bytes."""
+    scale = np.stack([bias, multiplier, shift], axis=1).reshape(-1)
+    packed = pack_bits(taps, bits).reshape(-1)
+    return np.concatenate([scale, np.pad(packed, (0, -packed.size % 4)).view("<u4")])
