@@ -412,9 +412,9 @@ def _plane(window: _Window) -> tuple[int, int]:
 def _depthwise_kind(window: _Window, scaling: Scaling) -> str:
     """Which of the kernels for DSP instructions; see depthwise.h."""
     is_3x3 = window.kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2
-    if not is_3x3 or scaling.shift.min() < 2:
+    if not is_3x3:
         return "depthwise"
-    plain = scaling.bits == 8 and scaling.high - scaling.low == 255
+    plain = scaling.bits == 8 and scaling.high - scaling.low == 255 and scaling.shift.min() >= 2
     return "depthwise_3x3" if plain else "depthwise_3x3_narrow"
 
 

@@ -34,19 +34,66 @@ TK_INLINE void tk_scale_sums(int32_t multiplier, int32_t power, int32_t zero_poi
     }
 }
 
-// Whether outputs are bytes that need no clamp but that of their width: the case that is inlined.
-TK_INLINE int tk_is_plain(const tk_output *q)
+// Whether outputs need no clamp but that of their width: the case that is inlined.
+TK_INLINE int tk_clamps_at_width(const tk_output *q)
 {
-    return q->bits == 8 && q->high - q->low == 255;
+    return q->high - q->low == (1 << q->bits) - 1;
 }
 
-// Clamps and stores `count` bytes, `stride` apart, where tk_is_plain(); `count` is a constant.
+// Clamps to bytes and stores `count` of them, `stride` apart; `count` is a constant.
 TK_INLINE void tk_store_bytes(uint32_t count, const int32_t *value, uint32_t stride, uint8_t *out)
 {
 #pragma GCC unroll 8
     for (uint32_t i = 0; i < count; ++i, out += stride) {
         *out = (uint8_t)tk_ssat8(value[i]);
     }
+}
+
+// Stores fields of `bits` bits, each in a byte of its own, `stride` bytes apart. The first channel
+// of a byte sets it, the others add to it.
+TK_INLINE void tk_store_fields(uint32_t count, const int32_t *value, uint32_t bits, uint32_t c,
+                               uint32_t stride, uint8_t *out)
+{
+    const uint32_t shift = c * bits & 7u, mask = (1u << bits) - 1u;
+    out += c * bits >> 3;
+    if (shift == 0) {
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < count; ++i, out += stride) {
+            *out = (uint8_t)((uint32_t)value[i] & mask);
+        }
+    } else {
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < count; ++i, out += stride) {
+            *out = (uint8_t)(*out | ((uint32_t)value[i] & mask) << shift);
+        }
+    }
+}
+
+// Clamps `count` values to 8, 4 or 2 bits; both are constants.
+TK_INLINE void tk_clamp_values(uint32_t count, uint32_t bits, int32_t *value)
+{
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < count; ++i) {
+        const int32_t one = value[i];
+        value[i] = bits == 8 ? tk_ssat8(one) : bits == 4 ? tk_ssat4(one) : tk_ssat2(one);
+    }
+}
+
+// Requantises and stores the sums of channel `c` of `count` pixels, where tk_clamps_at_width() and
+// the power is positive; `count` is a constant, `scale` the multiplier and the power.
+TK_INLINE void tk_finish_fields(const tk_matmul *m, const uint32_t scale[2], uint32_t c,
+                                uint32_t count, uint8_t *out, int32_t *sum)
+{
+    const uint32_t bits = m->output.bits;
+    tk_scale_sums((int32_t)scale[0], (int32_t)scale[1], m->output.zero_point, count, sum);
+    if (bits == 4) {
+        tk_clamp_values(count, 4, sum);
+    } else if (bits == 2) {
+        tk_clamp_values(count, 2, sum);
+    } else {
+        tk_clamp_values(count, 8, sum);
+    }
+    tk_store_fields(count, sum, bits, c, (m->channels * bits + 7u) >> 3, out);
 }
 
 // Where the outputs of one channel go.

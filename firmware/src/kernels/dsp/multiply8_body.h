@@ -58,58 +58,12 @@ static __attribute__((noinline)) const uint32_t *add_chunks(const tk_matmul *m, 
     return row;
 }
 
-// Stores fields of a byte each, `stride` bytes apart; the first channel of a byte sets it, the
-// others add to it.
-TK_INLINE void store_fields(const int32_t value[8], uint32_t bits, uint32_t c, uint32_t stride,
-                            uint8_t *out)
-{
-    const uint32_t shift = c * bits & 7u, mask = (1u << bits) - 1u;
-    out += c * bits >> 3;
-    if (shift == 0) {
-#pragma GCC unroll 8
-        for (uint32_t i = 0; i < 8; ++i, out += stride) {
-            *out = (uint8_t)((uint32_t)value[i] & mask);
-        }
-    } else {
-#pragma GCC unroll 8
-        for (uint32_t i = 0; i < 8; ++i, out += stride) {
-            *out = (uint8_t)(*out | ((uint32_t)value[i] & mask) << shift);
-        }
-    }
-}
-
-TK_INLINE void clamp8(uint32_t bits, int32_t value[8])
-{
-#pragma GCC unroll 8
-    for (uint32_t i = 0; i < 8; ++i) {
-        value[i] = bits == 8   ? tk_ssat8(value[i])
-                   : bits == 4 ? tk_ssat4(value[i])
-                               : tk_ssat2(value[i]);
-    }
-}
-
-// Requantises and stores eight sums whose clamp is the output's width.
-TK_INLINE void finish8(const tk_matmul *m, const uint32_t scale[2], uint32_t c, uint8_t *out,
-                       int32_t sum[8])
-{
-    const uint32_t bits = m->output.bits;
-    tk_scale_sums((int32_t)scale[0], (int32_t)scale[1], m->output.zero_point, 8, sum);
-    if (bits == 4) {
-        clamp8(4, sum);
-    } else if (bits == 2) {
-        clamp8(2, sum);
-    } else {
-        clamp8(8, sum);
-    }
-    store_fields(sum, bits, c, (m->channels * bits + 7u) >> 3, out);
-}
-
 // All channels; `several` says, as a constant, whether there is more than one chunk.
 TK_INLINE void multiply_all(const tk_matmul *m, const void *columns, uint32_t pixels, uint8_t *out,
                             int several)
 {
     const tk_output *q = &m->output;
-    const int full = pixels == 8 && q->high - q->low == (1 << q->bits) - 1;
+    const int full = pixels == 8 && tk_clamps_at_width(q);
     const uint32_t before = several ? (m->length - 1u) / m->chunk * m->chunk : 0;
     const uint32_t *last = (const uint32_t *)columns + 2u * before;
     const uint32_t *stream = m->stream;
@@ -128,7 +82,7 @@ TK_INLINE void multiply_all(const tk_matmul *m, const void *columns, uint32_t pi
             sum[i] = (sum[i] + chunks[i]) * TK_SUM_UNIT;
         }
         if (full && (int32_t)stream[1] > 0) {
-            finish8(m, stream, c, out, sum);
+            tk_finish_fields(m, stream, c, 8, out, sum);
         } else {
             int32_t kept[8] = {sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]};
             tk_dsp_finish_channel(m, out, c, pixels, stream, kept);
