@@ -318,7 +318,7 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
         stream=stream,
         matmul=matmul,
         scaling=scaling,
-        scratch_bytes=max(columns + variant.group * border, matmul.length * variant.column_bytes),
+        scratch_bytes=before + max(columns, matmul.length * variant.column_bytes),
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
         overlap=overlap.ANYWHERE
