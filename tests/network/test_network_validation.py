@@ -217,7 +217,7 @@ SUM_FAULTS: dict[str, tuple[Change, str]] = {
         "add1: has the input factors",
     ),
     "multiplier": (lambda n: with_rescale(n, output_multiplier=5), "add1: has the output factor"),
-    "shift": (lambda n: with_rescale(n, output_shift=0), "add1: has the output factor"),
+    "shift": (lambda n: with_rescale(n, output_shift=1), "add1: has the output factor"),
     "fineness": (lambda n: with_rescale(n, left_shift=15), "add1: has the output factor"),
     "clamp": (lambda n: with_rescale(n, high=128), "add1: clamps to"),
     "NumPy clamp": (lambda n: with_rescale(n, high=np.int64(9)), "does not fit in a file"),

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen import pack
+from tinykit.codegen.sums import Sum, linear_sum, nibble_table
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -74,7 +76,8 @@ class Layer:
     Attributes:
         index: position among the layers that execute code; the marks count these.
         op: the operator it came from.
-        kind: "conv2d", "pointwise", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack".
+        kind: "conv2d", "pointwise", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack",
+            "add", "add_halves", "add_rescaled", "add_table".
         function: the C function.
         params_type: the C type of its constants.
         sources: C files below firmware/src that it needs.
@@ -82,6 +85,7 @@ class Layer:
         weight: (words,) uint32, or None.
         row_length: values in a matrix row with its padding, 0 if there is no matrix.
         scaling: the requantisation, or None.
+        table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
         macs: multiply-accumulates, padding included.
     """
@@ -96,6 +100,7 @@ class Layer:
     weight: NDArray[np.uint32] | None = None
     row_length: int = 0
     scaling: Scaling | None = None
+    table: NDArray[np.uint8] | None = None
     scratch_bytes: int = 0
     macs: int = 0
     weight_bits: int = field(default=0)
@@ -107,8 +112,9 @@ class Layer:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of bias, multiplier and shift in flash."""
-        return 0 if self.scaling is None else self.scaling.nbytes
+        """Bytes of bias, multiplier and shift, or of a table of sums, in flash."""
+        scaling = 0 if self.scaling is None else self.scaling.nbytes
+        return scaling + (0 if self.table is None else self.table.nbytes)
 
 
 def tensor_bytes(tensor: Tensor) -> int:
@@ -302,6 +308,74 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     )
 
 
+def add_layer(index: int, op: Add, a: Tensor, b: Tensor, y: Tensor, planes: bool) -> Layer:
+    """The Layer of a sum of `a` and `b`.
+
+    Args:
+        index: as in Layer.
+        op: the operator.
+        a, b, y: its inputs and its output.
+        planes: the core has DSP instructions.
+    """
+    wanted = Sum(op.rescale, (a.zero_point, b.zero_point), y.zero_point, y.bits)
+    table = None
+    if y.bits < 8:
+        kind, fields, table = "add_table", _packed_fields(y), nibble_table(wanted)
+    else:
+        kind, fields = _sum_fields(wanted, int(np.prod(y.shape)), planes)
+    return Layer(
+        index=index,
+        op=op,
+        kind=kind,
+        function=f"tk_{kind}",
+        params_type="tk_add_params" if kind == "add_halves" else f"tk_{kind}_params",
+        sources=(f"kernels/{kind}.c",),
+        fields=fields,
+        table=table,
+    )
+
+
+def _sum_fields(wanted: Sum, values: int, planes: bool) -> tuple[str, dict[str, int]]:
+    """Kernel and constants of a sum of 8 bits."""
+    step = wanted.rescale
+    linear = linear_sum(wanted, halves=planes)
+    if linear is not None:
+        return "add_halves" if planes else "add", {
+            "values": values,
+            "factor_a": linear.factors[0],
+            "factor_b": linear.factors[1],
+            "offset": linear.offset,
+            "shift": linear.shift,
+            "low": step.low,
+            "range": step.high - step.low,
+        }
+    return "add_rescaled", {
+        "values": values,
+        "multiplier_a": step.input_multiplier[0],
+        "multiplier_b": step.input_multiplier[1],
+        "multiplier": step.output_multiplier,
+        "shift_a": -step.input_shift[0],
+        "shift_b": -step.input_shift[1],
+        "shift": -step.output_shift,
+        "left_shift": step.left_shift,
+        "zero_point_a": wanted.zero_points[0],
+        "zero_point_b": wanted.zero_points[1],
+        "zero_point": wanted.zero_point,
+        "low": step.low,
+        "high": step.high,
+    }
+
+
+def _packed_fields(y: Tensor) -> dict[str, int]:
+    size, used = tensor_bytes(y), y.shape[-1] * y.bits % 8
+    pixels = 1 if used == 0 else int(np.prod(y.shape[:-1]))
+    return {
+        "pixels": pixels,
+        "pixel_bytes": size // pixels,
+        "mask": 0xFF if used == 0 else (1 << used) - 1,
+    }
+
+
 def is_alias(op: Op, x: Tensor, y: Tensor) -> bool:
     """Whether `op` needs no code: a reshape that moves no byte."""
     if not isinstance(op, Reshape):
@@ -353,6 +427,8 @@ def choose_kernels(network: Network, *, planes: bool) -> tuple[Layer, ...]:
             layer = _dense(index, op, x, y, planes)
         elif isinstance(op, AvgPool2D | MaxPool2D):
             layer = _pool(index, op, x, y)
+        elif isinstance(op, Add):
+            layer = add_layer(index, op, x, network.tensor(op.inputs[1]), y, planes)
         elif isinstance(op, Reshape):
             layer = reshape_layer(index, op, x, y)
         else:
@@ -375,7 +451,8 @@ _BYTE_FIELDS_OF_WINDOWS = frozenset(
 def _check_fields(layer: Layer) -> None:
     narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
     for name, value in (layer.fields | {"row length": layer.row_length}).items():
-        limit = 0xFF if name in narrow else 0xFFFFFFFF if layer.kind == "repack" else 0xFFFF
+        wide = layer.kind == "repack" or isinstance(layer.op, Add)
+        limit = 0xFF if name in narrow else 0xFFFFFFFF if wide else 0xFFFF
         if value > limit:
             raise TinykitError(
                 f"{name.replace('_', ' ')} {value} is beyond the kernels' limit of {limit}.",

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The static memory plan: every tensor and scratch buffer gets an offset in one arena.
 
-Two buffers may overlap only if no layer needs both. Offsets are found by best fit over several
-orders (by size as in Pisarchyk and Lee, arXiv:2001.03288, and by size x life, by start, by the
-load of the fullest step), and the smallest arena wins. No plan can be smaller than the step with
-the most live bytes; that bound is part of the plan.
+Two buffers may overlap only if no layer needs both; an addition is written over an input that
+nothing reads any more. Offsets are found by best fit over several orders (by size as in Pisarchyk
+and Lee, arXiv:2001.03288, and by size x life, by start, by the load of the fullest step), and the
+smallest arena wins. No plan can be smaller than the step with the most live bytes; that bound is
+part of the plan.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.network import Network
+from tinykit.network.ops import Add, Op
 
 ALIGNMENT = 4
 
@@ -48,7 +50,8 @@ class MemoryPlan:
         offsets: byte offset by buffer name.
         size: bytes of the arena.
         lower_bound: the most bytes any step needs at once.
-        tensor_buffer: which buffer each tensor lives in; reshapes share their input's.
+        tensor_buffer: which buffer each tensor lives in; reshapes share their input's, and so do
+            additions where they may overwrite it.
         layers: names of the layers, for the picture.
     """
 
@@ -80,19 +83,41 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+def _last_reads(network: Network) -> dict[str, int]:
+    """Position of the last op that reads each tensor, reshaped or not; the output's is the end."""
+    origin = {network.input: network.input}
+    last: dict[str, int] = {}
+    for at, op in enumerate(network.ops):
+        last |= {origin[name]: at for name in op.inputs}
+        alias = is_alias(op, network.tensor(op.inputs[0]), network.tensor(op.output))
+        origin[op.output] = origin[op.inputs[0]] if alias else op.output
+    last[origin[network.output]] = len(network.ops)
+    return {name: last[first] for name, first in origin.items()}
+
+
+def _overwritten(op: Op, at: int, last_read: dict[str, int]) -> str | None:
+    """The input that the op at position `at` may write its output over."""
+    free = (name for name in op.inputs if isinstance(op, Add) and last_read[name] == at)
+    return next(free, None)
+
+
 def _buffers(network: Network, layers: tuple[Layer, ...]) -> tuple[list[Buffer], dict[str, str]]:
     """Life spans, with aliases resolved."""
     step = {layer.op.name: layer.index for layer in layers}
+    last_read = _last_reads(network)
     owner = {network.input: network.input}
     first = {network.input: -1}
     last = {network.input: -1}
-    for op in network.ops:
+    for position, op in enumerate(network.ops):
         for name in op.inputs:
             at = step.get(op.name)
             if at is not None:
                 last[owner[name]] = max(last[owner[name]], at)
+        over = _overwritten(op, position, last_read)
         if is_alias(op, network.tensor(op.inputs[0]), network.tensor(op.output)):
             owner[op.output] = owner[op.inputs[0]]
+        elif over is not None:
+            owner[op.output] = owner[over]
         else:
             owner[op.output] = op.output
             first[op.output] = last[op.output] = step[op.name]

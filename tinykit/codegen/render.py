@@ -17,6 +17,9 @@ from tinykit.network.ops import Conv2D, DepthwiseConv2D, Tensor
 from tinykit.templating import render_template
 
 _HEADERS = {
+    "tk_add_params": "add.h",
+    "tk_add_rescaled_params": "add.h",
+    "tk_add_table_params": "add.h",
     "tk_conv2d_params": "conv2d.h",
     "tk_dense_params": "dense.h",
     "tk_depthwise_params": "depthwise.h",
@@ -31,6 +34,10 @@ _KINDS = {
     "avgpool2d": "mean pooling",
     "maxpool2d": "maximum pooling",
     "repack": "reshape",
+    "add": "addition",
+    "add_halves": "addition",
+    "add_rescaled": "addition",
+    "add_table": "addition",
 }
 _INDENT = 4
 _COLUMNS = 100
@@ -92,6 +99,8 @@ def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
             _table(f"{ident}_multiplier", "int32_t", [str(int(v)) for v in s.multiplier]),
             _table(f"{ident}_shift", "int8_t", [str(int(v)) for v in s.shift]),
         ]
+    if layer.table is not None:
+        tables.append(_table(f"{ident}_table", "uint8_t", [str(int(v)) for v in layer.table]))
     return tables
 
 
@@ -112,6 +121,8 @@ def _scaling_lines(ident: str, s: Scaling) -> list[str]:
 
 def _nested(ident: str, layer: Layer) -> list[str]:
     """The members of the params that are no scalars, as lines."""
+    if layer.table is not None:
+        return [f".table = {ident}_table,"]
     if layer.scaling is None or layer.weight is None:
         return []
     scaling = _scaling_lines(ident, layer.scaling)
@@ -126,11 +137,13 @@ def _nested(ident: str, layer: Layer) -> list[str]:
     return [".matmul =", "    {", *(f"        {line}" for line in inner), "    },"]
 
 
-def _call(ident: str, layer: Layer, at: dict[str, int | None]) -> list[str]:
+def _call(ident: str, layer: Layer, plan: MemoryPlan) -> list[str]:
     """The lines of `status = function(...)`."""
-    arguments = [f"&{ident}", f"&arena[{at['in']}]", f"&arena[{at['out']}]"]
+    tensors = (*layer.op.inputs, layer.op.output)
+    arguments = [f"&{ident}", *(f"&arena[{plan.offset(name)}]" for name in tensors)]
     if layer.scaling is not None:
-        arguments.append("NULL" if at["scratch"] is None else f"&arena[{at['scratch']}]")
+        scratch = plan.scratch(layer.op.name)
+        arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
     call = f"{layer.function}({', '.join(arguments)});"
     line = f"status = {call}"
     # Broken where clang-format would; names are short enough for one break to do.
@@ -151,9 +164,10 @@ def _kernel_text(layer: Layer) -> str:
 
 
 def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) -> dict[str, Any]:
-    x, y = network.tensor(layer.op.inputs[0]), network.tensor(layer.op.output)
+    y = network.tensor(layer.op.output)
+    inputs = [network.tensor(name) for name in layer.op.inputs]
     name = short_name(layer.op.name)
-    comments = [f"in  {describe(x)}", f"out {describe(y)}"]
+    comments = [*(f"in  {describe(x)}" for x in inputs), f"out {describe(y)}"]
     if kernel := _kernel_text(layer):
         comments.append(kernel)
     if layer.scaling is not None:
@@ -161,11 +175,7 @@ def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) ->
             f"{layer.weight_bits}-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; "
             f"output clamped to [{layer.scaling.low}, {layer.scaling.high}]"
         )
-    at = {
-        "in": plan.offset(x.name),
-        "out": plan.offset(y.name),
-        "scratch": plan.scratch(layer.op.name),
-    }
+    shapes = " + ".join(_shape(x) for x in inputs)
     return {
         "ident": ident,
         "name_literal": c_string(layer.op.name),
@@ -175,9 +185,9 @@ def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) ->
         "params_type": layer.params_type,
         "fields": list(layer.fields.items()),
         "nested": _nested(ident, layer),
-        "step": f"{layer.index}: {name}, {_shape(x)} -> {_shape(y)}",
-        "call": _call(ident, layer, at),
-        "out_offset": at["out"],
+        "step": f"{layer.index}: {name}, {shapes} -> {_shape(y)}",
+        "call": _call(ident, layer, plan),
+        "out_offset": plan.offset(y.name),
         "out_bytes": tensor_bytes(y),
     }
 

@@ -34,6 +34,10 @@ _CODE: dict[str, tuple[int, int, int, int]] = {
     "depthwise_w2": (1948, 1744, 1784, 2000),
     "avgpool2d":    (748, 676, 696, 640),
     "maxpool2d":    (680, 564, 592, 544),
+    "add":          (360, 320, 320, 400),
+    "add_halves":   (0, 0, 320, 0),
+    "add_rescaled": (360, 320, 320, 400),
+    "add_table":    (100, 100, 100, 100),
     "repack":       (256, 212, 224, 220),
     "unpack16":     (284, 284, 520, 280),
     "unpack8":      (320, 236, 272, 316),
@@ -58,6 +62,9 @@ _PARAMS = {
     "tk_depthwise_params": 44,
     "tk_pool_params": 24,
     "tk_repack_params": 16,
+    "tk_add_params": 20,
+    "tk_add_rescaled_params": 28,
+    "tk_add_table_params": 16,
 }
 
 # Variables of the port and the C library, and alignment.

@@ -164,7 +164,7 @@ class Rescale:
         input_shift: of the two inputs, each in [-31, 0]. The input of the larger scale has the
             factor 1/2: multiplier 2^30, shift 0.
         output_multiplier: in [2^30, 2^31), or 0.
-        output_shift: in [-31, -1].
+        output_shift: in [-31, 0].
         left_shift: 20.
         low, high: clamp of the output, inclusive, within the output's range; ReLU lives here.
     """

@@ -103,20 +103,20 @@ def add_rescale(
         low, high: clamp of the output, inclusive.
 
     Raises:
-        ValueError: the output's scale is 2^19 times finer than the larger input's, or a scale is
-            not a positive number.
+        ValueError: the output's scale is 2^19 times finer than the larger input's or more, or a
+            scale is not a positive number.
     """
     first, second, out = (float(np.float32(s)) for s in (*input_scales, output_scale))
     twice_largest = 2.0 * max(first, second)
     inputs = [quantize_multiplier(scale / twice_largest) for scale in (first, second)]
     multiplier, shift = quantize_multiplier(twice_largest / ((1 << ADD_LEFT_SHIFT) * out))
-    if multiplier != 0 and shift > -1:
+    if shift > 0:
         raise ValueError(f"an output scale of {out} is too fine for inputs of {twice_largest / 2}")
     return Rescale(
         input_multiplier=(inputs[0][0], inputs[1][0]),
         input_shift=(inputs[0][1], inputs[1][1]),
         output_multiplier=multiplier,
-        output_shift=shift if multiplier != 0 else -1,
+        output_shift=shift,
         left_shift=ADD_LEFT_SHIFT,
         low=low,
         high=high,

@@ -449,7 +449,7 @@ def _check_add(network: Network, op: Add, result: Tensor) -> None:
         )
     multiplier = step.output_multiplier
     normal = multiplier == 0 or 1 << 30 <= multiplier < 1 << 31
-    if not normal or not -31 <= step.output_shift <= -1 or step.left_shift != ADD_LEFT_SHIFT:
+    if not normal or not -31 <= step.output_shift <= 0 or step.left_shift != ADD_LEFT_SHIFT:
         raise _fail(
             network,
             f"has the output factor {(multiplier, step.output_shift)} "
