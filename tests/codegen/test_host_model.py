@@ -15,7 +15,15 @@ from tinykit.codegen.isa import ISAS, Isa
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu
 from tinykit.network import Network, interpret, interpret_all
-from tinykit.network.sample import POLICIES, ds_cnn, har_cnn, random_input, random_network
+from tinykit.network.sample import (
+    POLICIES,
+    Builder,
+    ds_cnn,
+    har_cnn,
+    random_input,
+    random_network,
+    resnet8,
+)
 
 
 def check(network: Network, isa: Isa, *, sanitize: bool = True) -> None:
@@ -37,6 +45,22 @@ def test_keyword_spotter(policy, isa):
 @pytest.mark.parametrize("policy", ["w8a8", "mixed"])
 def test_activity_recogniser(policy, isa):
     check(har_cnn(policy, widths=(8, 12)), isa)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_residual_stacks(policy):
+    check(resnet8(policy), ISAS[list(POLICIES).index(policy) % len(ISAS)])
+
+
+@pytest.mark.parametrize("isa", ["dsp", "riscv"])
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_sums_that_share_their_inputs(bits, isa):
+    """Tensors that are added twice, to themselves, and as the last thing of all."""
+    builder = Builder(np.random.default_rng(bits), (5, 3, 4), bits=bits)
+    whole = builder.keep()
+    builder.conv(4, (3, 3), bits=bits, relu=False).add(whole).add(whole)
+    first = builder.add(builder.keep()).dense(6, bits=bits).keep()
+    check(builder.dense(6, bits=bits).add(first, relu=False).build(), isa)
 
 
 @pytest.mark.parametrize("seed", range(12))

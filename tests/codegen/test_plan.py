@@ -22,7 +22,15 @@ from tinykit.codegen.plan import (
     plan_layers,
     plan_memory,
 )
-from tinykit.network.sample import POLICIES, ds_cnn, har_cnn, random_network
+from tinykit.network.sample import (
+    POLICIES,
+    Builder,
+    ds_cnn,
+    har_cnn,
+    mobilenet,
+    random_network,
+    resnet8,
+)
 
 
 def _allowed(distance: int, over: Overlap) -> bool:
@@ -96,7 +104,7 @@ def test_rows_between_input_and_output():
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("make", [ds_cnn, har_cnn])
+@pytest.mark.parametrize("make", [ds_cnn, har_cnn, resnet8, mobilenet])
 def test_real_models_are_within_five_percent_of_the_bound(make, policy, isa):
     plan = plan_memory(make(policy=policy), isa)
     assert plan.size <= 1.05 * plan.lower_bound + ALIGNMENT
@@ -120,6 +128,48 @@ def test_a_reshape_shares_its_input():
     names = {b.name for b in plan.buffers}
     assert set(plan.tensor_buffer.values()) <= names
     assert len(set(plan.tensor_buffer.values())) < len(plan.tensor_buffer)
+
+
+def _residual(*, shared: bool):
+    """conv0, conv1, add2 and, where what was added is read again, add3."""
+    builder = Builder(np.random.default_rng(0), (4, 4, 8)).conv(8, (3, 3))
+    start = builder.keep()
+    builder.conv(8, (3, 3), relu=False).add(start)
+    if shared:
+        builder.add(start)
+    return builder.dense(2).build()
+
+
+def test_a_shortcut_lives_until_it_is_added():
+    plan = plan_memory(_residual(shared=False))
+    kept = next(b for b in plan.buffers if b.name == plan.tensor_buffer["conv0_out"])
+    assert (kept.first, kept.last) == (0, 2)
+    between = next(b for b in plan.buffers if b.name == plan.tensor_buffer["conv1_out"])
+    assert between.meets(kept)
+    assert plan.lower_bound >= 2 * 4 * 4 * 8
+
+
+def test_a_sum_overwrites_only_what_nothing_reads_any_more():
+    plan = plan_memory(_residual(shared=True))
+    at = plan.tensor_buffer
+    assert at["add2_out"] == at["conv1_out"] != at["conv0_out"]
+    # Either may go now, and the first does.
+    assert at["add3_out"] == at["add2_out"]
+
+
+def test_the_input_of_a_network_that_adds_it_to_itself():
+    builder = Builder(np.random.default_rng(0), (3, 3, 4))
+    network = builder.add(builder.keep()).dense(2).build()
+    plan = plan_memory(network)
+    assert plan.tensor_buffer["add0_out"] == "input"
+
+
+def test_a_sum_that_is_the_output_stays():
+    builder = Builder(np.random.default_rng(0), (5,)).dense(5)
+    start = builder.keep()
+    plan = plan_memory(builder.dense(5).add(start).build())
+    last = next(b for b in plan.buffers if b.name == plan.tensor_buffer["add2_out"])
+    assert last.last == len(plan.layers) - 1
 
 
 def test_picture_has_a_line_for_each_layer():

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from tinykit.codegen import overlap, pack
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.overlap import Overlap
+from tinykit.codegen.sums import Sum, linear_sum, nibble_table
 from tinykit.codegen.variants import Variant, chunk_length, variants
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -85,7 +87,8 @@ class Layer:
     Attributes:
         index: position among the layers that execute code; the marks count these.
         op: the operator it came from.
-        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack".
+        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack",
+            "add", "add_halves", "add_rescaled", "add_table".
         function: the C function.
         params_type: the C type of its constants.
         sources: C files below firmware/src that it needs.
@@ -93,6 +96,7 @@ class Layer:
         stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
         matmul: how it is multiplied, or None.
         scaling: the requantisation, or None.
+        table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
         macs: multiply-accumulates, padding included.
         weight_bits: of the network's weights; flash may hold them wider.
@@ -110,6 +114,7 @@ class Layer:
     stream: NDArray[np.uint32] | None = None
     matmul: Matmul | None = None
     scaling: Scaling | None = None
+    table: NDArray[np.uint8] | None = None
     scratch_bytes: int = 0
     macs: int = 0
     weight_bits: int = 0
@@ -123,8 +128,9 @@ class Layer:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of bias, multiplier and shift in flash."""
-        return 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        """Bytes of bias, multiplier and shift, or of a table of sums, in flash."""
+        scaling = 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        return scaling + (0 if self.table is None else self.table.nbytes)
 
 
 def tensor_bytes(tensor: Tensor) -> int:
@@ -518,6 +524,75 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     )
 
 
+def add_layer(index: int, op: Add, a: Tensor, b: Tensor, y: Tensor, isa: Isa) -> Layer:
+    """The Layer of a sum of `a` and `b`.
+
+    Args:
+        index: as in Layer.
+        op: the operator.
+        a, b, y: its inputs and its output.
+        isa: what the core can do.
+    """
+    wanted = Sum(op.rescale, (a.zero_point, b.zero_point), y.zero_point, y.bits)
+    table = None
+    if y.bits < 8:
+        kind, fields, table = "add_table", _packed_fields(y), nibble_table(wanted)
+    else:
+        kind, fields = _sum_fields(wanted, int(np.prod(y.shape)), isa in ("dsp", "mve"))
+    return Layer(
+        index=index,
+        op=op,
+        kind=kind,
+        function=f"tk_{kind}",
+        params_type="tk_add_params" if kind == "add_halves" else f"tk_{kind}_params",
+        sources=(f"kernels/{kind}.c",),
+        fields=fields,
+        table=table,
+        overlap=overlap.ELEMENTWISE,
+    )
+
+
+def _sum_fields(wanted: Sum, values: int, halves: bool) -> tuple[str, dict[str, int]]:
+    """Kernel and constants of a sum of 8 bits."""
+    step = wanted.rescale
+    linear = linear_sum(wanted, halves=halves)
+    if linear is not None:
+        return "add_halves" if halves else "add", {
+            "values": values,
+            "factor_a": linear.factors[0],
+            "factor_b": linear.factors[1],
+            "offset": linear.offset,
+            "shift": linear.shift,
+            "low": step.low,
+            "range": step.high - step.low,
+        }
+    return "add_rescaled", {
+        "values": values,
+        "multiplier_a": step.input_multiplier[0],
+        "multiplier_b": step.input_multiplier[1],
+        "multiplier": step.output_multiplier,
+        "shift_a": -step.input_shift[0],
+        "shift_b": -step.input_shift[1],
+        "shift": -step.output_shift,
+        "left_shift": step.left_shift,
+        "zero_point_a": wanted.zero_points[0],
+        "zero_point_b": wanted.zero_points[1],
+        "zero_point": wanted.zero_point,
+        "low": step.low,
+        "high": step.high,
+    }
+
+
+def _packed_fields(y: Tensor) -> dict[str, int]:
+    size, used = tensor_bytes(y), y.shape[-1] * y.bits % 8
+    pixels = 1 if used == 0 else int(np.prod(y.shape[:-1]))
+    return {
+        "pixels": pixels,
+        "pixel_bytes": size // pixels,
+        "mask": 0xFF if used == 0 else (1 << used) - 1,
+    }
+
+
 def is_alias(op: Op, x: Tensor, y: Tensor) -> bool:
     """Whether `op` needs no code: a reshape that moves no byte."""
     if not isinstance(op, Reshape):
@@ -569,6 +644,8 @@ def choose_kernels(network: Network, isa: Isa) -> tuple[Layer, ...]:
             layer = _dense(index, op, x, y, isa)
         elif isinstance(op, AvgPool2D | MaxPool2D):
             layer = _pool(index, op, x, y)
+        elif isinstance(op, Add):
+            layer = add_layer(index, op, x, network.tensor(op.inputs[1]), y, isa)
         elif isinstance(op, Reshape):
             layer = reshape_layer(index, op, x, y)
         else:
@@ -590,10 +667,10 @@ _BYTE_FIELDS_OF_WINDOWS = frozenset(
 
 def _check_fields(layer: Layer) -> None:
     narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
-    for name, value in (
-        layer.fields | {"row length": layer.matmul.length if layer.matmul else 0}
-    ).items():
-        limit = 0xFF if name in narrow else 0xFFFFFFFF if layer.kind == "repack" else 0xFFFF
+    length = layer.matmul.length if layer.matmul else 0
+    for name, value in (layer.fields | {"row length": length}).items():
+        wide = layer.kind == "repack" or isinstance(layer.op, Add)
+        limit = 0xFF if name in narrow else 0xFFFFFFFF if wide else 0xFFFF
         if value > limit:
             raise TinykitError(
                 f"{name.replace('_', ' ')} {value} is beyond the kernels' limit of {limit}.",
