@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ctypes as c
+import math
+from dataclasses import replace
 from itertools import product
 
 import kernel_library
@@ -64,6 +66,25 @@ def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) 
     for one, expected in zip(x, want, strict=True):
         got = kernel_library.call(kernels, chosen, one, source, result)
         np.testing.assert_array_equal(got, expected)
+        for distance, layer_there in _over(chosen, source, result):
+            got = kernel_library.call_over(kernels, layer_there, one, source, result, distance)
+            np.testing.assert_array_equal(got, expected, err_msg=f"{distance} bytes apart")
+
+
+def _over(layer: Layer, source: Tensor, result: Tensor) -> list[tuple[int, Layer]]:
+    """The closest distances at which the output may lie over the input, with the layer for each."""
+    over, found = layer.overlap, []
+    if over.same:
+        found.append((0, layer))
+    if math.isfinite(over.forward):
+        # Memory plans keep buffers on word boundaries.
+        found.append((4 * math.floor(-over.forward / 4), layer))
+    if over.forward == -math.inf:
+        found.append((8, layer))
+    if math.isfinite(over.backward):
+        fields = {**layer.fields, "backward": 1}
+        found.append((4 * math.ceil(over.backward / 4), replace(layer, fields=fields)))
+    return found
 
 
 @pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
@@ -106,6 +127,34 @@ def test_dense(library, weight, inp, out):
         builder = Builder(rng, (features,), bits=inp)
         builder.dense(int(rng.integers(1, 8)), weight_bits=weight, bits=out)
         _check(library, builder.build(), rng)
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_an_input_that_is_padded_first(library, bits):
+    """Few channels in, many out, and most pixels at a border: the keyword spotter's first layer."""
+    rng = np.random.default_rng(bits)
+    builder = Builder(rng, (13, 5, 1), bits=bits)
+    builder.conv(40, (5, 4), stride=(2, 2), weight_bits=8)
+    network = _flat(builder)
+    layer = choose_kernels(network, library[0])[0]
+    assert layer.fields["padded_height"] > 13
+    _check(library, network, rng)
+
+
+@pytest.mark.parametrize(("weight", "bits"), [(4, 4), (4, 2), (2, 4), (2, 2)])
+def test_sums_of_several_chunks(library, weight, bits):
+    """So many values that pixels which share a register must be taken apart on the way."""
+    rng = np.random.default_rng(weight * 10 + bits)
+    found = set()
+    for channels in (8, 64, 512, 2048):
+        builder = Builder(rng, (3, 3, channels), bits=bits)
+        builder.conv(3, (1, 1), padding="valid", weight_bits=weight, bits=8)
+        network = _flat(builder)
+        matmul = choose_kernels(network, library[0])[0].matmul
+        if matmul.variant.lane_limit is not None:
+            found.add(matmul.chunk < matmul.length)
+        _check(library, network, rng)
+    assert found in ({True, False}, set())
 
 
 @pytest.mark.parametrize("kind", [AvgPool2D, MaxPool2D])
