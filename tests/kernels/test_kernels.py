@@ -21,14 +21,10 @@ WIDTHS = (8, 4, 2)
 TRIPLES = list(product(WIDTHS, WIDTHS, WIDTHS))
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return kernel_library.build(tmp_path_factory.mktemp("k"))
-
-
-@pytest.fixture(params=["dsp"])
-def library(request, built):
-    return request.param, built
+@pytest.fixture(scope="module", params=["dsp", "riscv", "thumb"])
+def library(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("k")
+    return request.param, kernel_library.build(folder, isa=request.param)
 
 
 def _window(rng: np.random.Generator, shape: tuple[int, ...]) -> dict:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tinykit.codegen import pack
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.variants import Variant, chunk_length, variants
+from tinykit.codegen.variants import ROWS, Variant, chunk_length, variants
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
@@ -29,8 +29,9 @@ from tinykit.network.ops import (
 from tinykit.network.packing import activation_bytes
 from tinykit.network.shapes import kernel_size
 
-# The doubling high multiply of the kernels is exact below this; see requantize.h.
-_NARROW_LIMIT = 1 << 30
+# The high multiplications of the kernels are exact below this; see plain/scale.h, which asks for
+# most, and requantize.h.
+_NARROW_LIMIT = 1 << 29
 _INT32_LIMIT = 1 << 31
 # Bias, multiplier and shift of a channel in the stream.
 _SCALING_BYTES = 12
@@ -346,6 +347,11 @@ def _plane(window: _Window) -> tuple[int, int]:
     return high, wide + wide % 2
 
 
+def _plain_plane(plane: tuple[int, int], kernel: tuple[int, int]) -> int:
+    """Bytes of scratch of plain/depthwise.c: the plane, and behind it the taps."""
+    return pack.padded(plane[0] * plane[1], 4) + kernel[0] * kernel[1]
+
+
 def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     window = _window(op, x, y)
     channels = op.weight.shape[2]
@@ -353,13 +359,18 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
     plane = _plane(window)
     kernel = window.kernel
+    core = "plain" if isa in ROWS else isa
+    if core == "plain":
+        scratch = _plain_plane(plane, kernel)
+    else:
+        scratch = 2 * (plane[0] * plane[1] + 2) + 2 * kernel[0] * (kernel[1] + kernel[1] % 2)
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=f"tk_{isa}_depthwise",
+        function=f"tk_{core}_depthwise",
         params_type="tk_depthwise_params",
-        sources=(f"kernels/{isa}/depthwise.c",),
+        sources=(f"kernels/{core}/depthwise.c",),
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -386,10 +397,10 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             taps,
             op.weight_bits,
             pack.as_words(scaling.multiplier),
-            pack.power_words(scaling.shift),
+            (pack.short_shift_words if core == "plain" else pack.power_words)(scaling.shift),
         ),
         scaling=scaling,
-        scratch_bytes=2 * (plane[0] * plane[1] + 2) + 2 * kernel[0] * (kernel[1] + kernel[1] % 2),
+        scratch_bytes=scratch,
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
     )
