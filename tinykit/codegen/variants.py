@@ -139,6 +139,7 @@ def _plain_variant(group: str, storage: int, activation_bits: int, rows: int) ->
         sources=(
             f"kernels/plain/expand_a{activation_bits}.c",
             f"kernels/plain/multiply{group}_w{storage}.c",
+            "kernels/plain/finish.c",
         ),
         group=pixels,
         storage=storage,

@@ -16,20 +16,36 @@
 #define MASK (0xFFu >> (8 - ACTIVATION_BITS))
 #define FLIP (ACTIVATION_BITS == 8 ? 0u : ACTIVATION_BITS == 4 ? 0x88u : 0xAAu)
 
-// `GROUP` pixels, a byte each.
-TK_INLINE void expand_bytes(const uint8_t *const *pixels, uint32_t count, uint32_t group,
-                            uint8_t *columns)
+// Takes a byte apart.
+TK_INLINE void expand_byte(uint32_t byte, uint32_t step, uint8_t *to)
 {
-    const uint32_t bytes = (count + VALUES - 1) / VALUES;
-    for (uint32_t i = 0; i < group; ++i) {
-        const uint8_t *pixel = pixels[i], *end = pixel + bytes;
-        for (uint8_t *to = columns + i; pixel != end; ++pixel) {
-            const uint32_t byte = *pixel ^ FLIP;
+    byte ^= FLIP;
 #pragma GCC unroll 4
-            for (uint32_t v = 0; v < VALUES; ++v, to += group) {
-                *to = (uint8_t)(byte >> (v * ACTIVATION_BITS) & MASK);
-            }
-        }
+    for (uint32_t v = 0; v < VALUES; ++v) {
+        to[v * step] = (uint8_t)(byte >> (v * ACTIVATION_BITS) & MASK);
+    }
+}
+
+// One pixel, a byte a value.
+TK_INLINE void expand1(const uint8_t *const *pixels, uint32_t count, uint8_t *columns)
+{
+    const uint8_t *a = pixels[0], *end = a + (count + VALUES - 1) / VALUES;
+    for (; a != end; ++a, columns += VALUES) {
+        expand_byte(*a, 1, columns);
+    }
+}
+
+// Four pixels, a byte a value.
+TK_INLINE void expand4(const uint8_t *const *pixels, uint32_t count, uint8_t *columns)
+{
+    const uint8_t *a = pixels[0], *b = pixels[1], *c = pixels[2], *d = pixels[3];
+    const uint8_t *end = a + (count + VALUES - 1) / VALUES;
+#pragma GCC unroll 4
+    for (; a != end; columns += 4 * VALUES) {
+        expand_byte(*a++, 4, columns);
+        expand_byte(*b++, 4, columns + 1);
+        expand_byte(*c++, 4, columns + 2);
+        expand_byte(*d++, 4, columns + 3);
     }
 }
 

@@ -18,6 +18,7 @@
 
 #include "finish.h"
 #include "tinykit/matmul.h"
+#include "tinykit/packing.h"
 
 #define LANES (32 / LANE_BITS)
 // Columns, and those that one pass takes.
@@ -25,89 +26,113 @@
 #define WIDTH (COLUMNS < TK_PASS ? COLUMNS : TK_PASS)
 // Values that one turn of the inner loop takes.
 #define BLOCK (WEIGHT_BITS == 8 ? 4 : 32 / WEIGHT_BITS / TK_ROWS)
-// Where a shared sum starts, so that no part but the last is ever negative in its lane.
-#define LANE_HALF (1u << (LANE_BITS - 1))
+
+// Indices must be constants before the compiler decides what lives in registers, hence no loops.
+#if TK_ROWS == 4
+#define EACH_ROW(what) what(0) what(1) what(2) what(3)
+#else
+#define EACH_ROW(what) what(0) what(1)
+#endif
+#if WIDTH == 4
+#define EACH_COLUMN(what) what(0) what(1) what(2) what(3)
+#elif WIDTH == 2
+#define EACH_COLUMN(what) what(0) what(1)
+#else
+#define EACH_COLUMN(what) what(0)
+#endif
 
 #if LANE_BITS == 32
 typedef int8_t column;
-#elif LANE_BITS == 16
-typedef uint32_t column;
-#define START LANE_HALF
 #else
-typedef uint32_t column;
-#define START (LANE_HALF * 0x00010101u)
+typedef int32_t column;
 #endif
 
+// The sums of TK_ROWS rows over WIDTH columns. Signed, so that the compiler adds in this order.
+typedef struct {
+    int32_t at[TK_ROWS][WIDTH];
+} block;
+
 // Weight number `i` of a turn.
-TK_INLINE uint32_t weight(const uint32_t *row, uint32_t i)
+TK_INLINE int32_t weight(const uint32_t *row, uint32_t i)
 {
     if (WEIGHT_BITS == 8) {
-        return (uint32_t)(int32_t)((const int8_t *)row)[i];
+        return ((const int8_t *)row)[i];
     }
-    return (uint32_t)((int32_t)(*row << (32 - WEIGHT_BITS * (i + 1))) >> (32 - WEIGHT_BITS));
+    return (int32_t)(*row << (32 - WEIGHT_BITS * (i + 1))) >> (32 - WEIGHT_BITS);
+}
+
+// Adds value number `k` of a turn.
+TK_INLINE void add_value(const uint32_t *row, uint32_t k, const column *x, block *sum)
+{
+    int32_t w[TK_ROWS];
+#define READ(r) w[r] = weight(row, k * TK_ROWS + r);
+// Each product is added before the next load: the compiler would load and multiply ahead, for which
+// there are no registers.
+#define ADD(r) tk_plain_mac(&sum->at[r][COLUMN], w[r], value);
+#define ADD_COLUMN(i)                                                                              \
+    {                                                                                              \
+        enum { COLUMN = i };                                                                       \
+        const int32_t value = x[i];                                                                \
+        EACH_ROW(ADD)                                                                              \
+    }
+    EACH_ROW(READ)
+    EACH_COLUMN(ADD_COLUMN)
 }
 
 // Adds `length` values; returns what follows the row.
-TK_INLINE const uint32_t *dot(const uint32_t *row, const column *x, uint32_t length,
-                              uint32_t sum[TK_ROWS][WIDTH])
+TK_INLINE const uint32_t *dot(const uint32_t *row, const column *x, uint32_t length, block *sum)
 {
     const column *end = x + length * COLUMNS;
     do {
 #pragma GCC unroll 8
-        for (uint32_t k = 0; k < BLOCK; ++k, x += COLUMNS) {
-            uint32_t w[TK_ROWS];
-#pragma GCC unroll 4
-            for (uint32_t r = 0; r < TK_ROWS; ++r) {
-                w[r] = weight(row, k * TK_ROWS + r);
-            }
-#pragma GCC unroll 4
-            for (uint32_t i = 0; i < WIDTH; ++i) {
-                const uint32_t value = (uint32_t)x[i];
-#pragma GCC unroll 4
-                for (uint32_t r = 0; r < TK_ROWS; ++r) {
-                    sum[r][i] += w[r] * value;
-                }
-            }
+        for (uint32_t k = 0; k < BLOCK; ++k) {
+            add_value(row, k, x + k * COLUMNS, sum);
         }
+        x += BLOCK * COLUMNS;
         row += BLOCK * TK_ROWS * WEIGHT_BITS / 32;
     } while (x != end);
     return row;
 }
 
+#define START_ROW(r)                                                                               \
+    {                                                                                              \
+        enum { ROW = r };                                                                          \
+        EACH_COLUMN(START_COLUMN)                                                                  \
+    }
+
 #if LANES == 1
 
 // All sums of a block of rows over WIDTH columns, one row after another; returns what follows the
 // rows in the stream.
-static __attribute__((noinline)) const uint32_t *
-multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x, int32_t *sum)
+TK_INLINE const uint32_t *multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x,
+                                        int32_t *sum)
 {
-    uint32_t whole[TK_ROWS][WIDTH];
-#pragma GCC unroll 16
-    for (uint32_t i = 0; i < TK_ROWS * WIDTH; ++i) {
-        whole[i / WIDTH][i % WIDTH] = stream[i / WIDTH];
-    }
-    stream = dot(stream + TK_ROWS, x, m->length, whole);
-#pragma GCC unroll 16
-    for (uint32_t i = 0; i < TK_ROWS * WIDTH; ++i) {
-        sum[i] = (int32_t)whole[i / WIDTH][i % WIDTH];
-    }
+    block whole;
+#define START_COLUMN(i) whole.at[ROW][i] = (int32_t)stream[ROW];
+    EACH_ROW(START_ROW)
+    stream = dot(stream + TK_ROWS, x, m->length, &whole);
+    *(block *)sum = whole;
     return stream;
 }
 
 #else
 
+// Where a shared sum starts, so that no part but the last is ever negative in its lane.
+#define LANE_HALF (1 << (LANE_BITS - 1))
+#define START (LANE_BITS == 16 ? LANE_HALF : LANE_HALF * 0x00010101)
+
 // Part `lane` of a shared sum.
-TK_INLINE int32_t part(uint32_t shared, uint32_t lane)
+TK_INLINE int32_t part(int32_t shared, uint32_t lane)
 {
     if (lane == LANES - 1) {
-        return (int32_t)shared >> ((lane * LANE_BITS) & 31);
+        return shared >> (lane * LANE_BITS);
     }
-    return (int32_t)(shared << ((32 - (lane + 1) * LANE_BITS) & 31) >> (32 - LANE_BITS)) -
-           (int32_t)LANE_HALF;
+    const uint32_t top = (uint32_t)shared << (32 - (lane + 1) * LANE_BITS);
+    return (int32_t)(top >> (32 - LANE_BITS)) - LANE_HALF;
 }
 
 // Adds the parts of a chunk's sums to the biases, or to the sums so far.
-TK_INLINE void take_apart(uint32_t shared[TK_ROWS][WIDTH], const int32_t *bias, int32_t *sum)
+TK_INLINE void take_apart(const block *shared, const int32_t *bias, int32_t *sum)
 {
 #pragma GCC unroll 4
     for (uint32_t r = 0; r < TK_ROWS; ++r) {
@@ -115,7 +140,7 @@ TK_INLINE void take_apart(uint32_t shared[TK_ROWS][WIDTH], const int32_t *bias, 
         for (uint32_t i = 0; i < WIDTH; ++i) {
 #pragma GCC unroll 4
             for (uint32_t lane = 0; lane < LANES; ++lane, ++sum) {
-                *sum = part(shared[r][i], lane) + (bias != NULL ? bias[r] : *sum);
+                *sum = part(shared->at[r][i], lane) + (bias != NULL ? bias[r] : *sum);
             }
         }
     }
@@ -129,13 +154,11 @@ multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x, int32
     stream += TK_ROWS;
     do {
         const uint32_t count = left < m->chunk ? left : m->chunk;
-        uint32_t shared[TK_ROWS][WIDTH];
-#pragma GCC unroll 16
-        for (uint32_t i = 0; i < TK_ROWS * WIDTH; ++i) {
-            shared[i / WIDTH][i % WIDTH] = START;
-        }
-        stream = dot(stream, x, count, shared);
-        take_apart(shared, bias, sum);
+        block shared;
+#define START_COLUMN(i) shared.at[ROW][i] = START;
+        EACH_ROW(START_ROW)
+        stream = dot(stream, x, count, &shared);
+        take_apart(&shared, bias, sum);
         bias = NULL;
         x += count * COLUMNS;
         left -= count;
@@ -147,22 +170,19 @@ multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x, int32
 
 TK_INLINE void multiply(const tk_matmul *m, const void *columns, uint32_t pixels, uint8_t *out)
 {
-    const tk_output q = m->output;
-    const uint32_t channels = m->channels;
-    const uint32_t stride = (uint32_t)tk_pixel_bytes(channels, q.bits);
+    const uint32_t stride = (uint32_t)tk_pixel_bytes(m->channels, m->output.bits);
+    tk_plain_target t = {&m->output, m->channels, WIDTH * LANES, 0, out, stride};
     const uint32_t *stream = m->stream;
-    for (uint32_t c = 0; c < channels; c += TK_ROWS) {
-        const uint32_t rows = channels - c < TK_ROWS ? channels - c : TK_ROWS;
+    for (uint32_t c = 0; c < t.channels; c += TK_ROWS) {
         const uint32_t *tail = stream;
+        uint32_t left = pixels;
         for (uint32_t i = 0; i < COLUMNS; i += WIDTH) {
-            const uint32_t first = i * LANES, count = WIDTH * LANES;
             int32_t sum[TK_ROWS * WIDTH * LANES];
             tail = multiply_rows(m, stream, (const column *)columns + i, sum);
-            if (first < pixels) {
-                tk_plain_finish(&q, tail, c, rows, sum, count,
-                                pixels - first < count ? pixels - first : count, stride,
-                                out + first * stride);
-            }
+            t.pixels = left < t.count ? left : t.count;
+            t.out = out + i * LANES * stride;
+            left -= t.pixels;
+            tk_plain_finish(&t, tail, c, sum);
         }
         stream = tail + 2 * TK_ROWS;
     }

@@ -2,9 +2,9 @@
 // The requantisation of requantize.h with one high multiplication and one shift.
 //
 // With h = floor(sum * multiplier / 2^30), the first rounding is (h + 1) >> 1, and both roundings
-// and the zero point together are (h + 2 * (h < 0 ? -1 : 0) + 1 + 2^shift + zero_point * 2^power) >>
-// power, where power is shift + 1. What is taken off negative values cannot be seen where the least
-// output is the zero point, as after a ReLU.
+// and the zero point together are (h + 2 * (h < 0 ? -1 : 0) + 1 + 2^shift + zero_point * 2^power)
+// >> power, where power is shift + 1. What is taken off negative values cannot be seen where the
+// least output is the zero point, as after a ReLU.
 //
 // The generator encodes a shift of 1 to 21 as its power, and proves |sum| < 2^29, so that nothing
 // overflows; any other shift as shift - 64, and that takes the long way. See codegen/pack.py.
