@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinykit.codegen.hostlib import WARNINGS, compile_c
+from tinykit.codegen.hostlib import WARNINGS, compile_c, host_flags
+from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer
 from tinykit.network.ops import Tensor
 from tinykit.network.packing import activation_bytes, pack_activations, unpack_activations
@@ -161,13 +162,13 @@ _STRUCTS = {
 }
 
 
-def build(folder: Path, *, wide: bool = False) -> c.CDLL:
+def build(folder: Path, *, wide: bool = False, isa: Isa = "riscv") -> c.CDLL:
     """Compile every kernel into one library with undefined behaviour trapped."""
     source = resource_dir("firmware") / "src"
-    library = folder / f"kernels-{wide:d}.so"
+    library = folder / f"kernels-{isa}-{wide:d}.so"
     sources = [*sorted((source / "kernels").rglob("*.c")), source / "packing.c"]
     flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
-    flags += ["-DTK_WIDE_ACCUMULATORS"] if wide else []
+    flags += [*host_flags(isa), *(["-DTK_WIDE_ACCUMULATORS"] if wide else [])]
     compile_c([*sources, Path(__file__).with_name("shim.c")], library, flags)
     return c.CDLL(str(library))
 

@@ -18,6 +18,7 @@ from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer, tensor_bytes
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
+from tinykit.codegen.variants import ROWS
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.frontends import Frontend, from_config
@@ -197,6 +198,8 @@ def _build(model: HostModel, folder: Path, isa: Isa, *, sanitize: bool) -> Path:
 
 def host_flags(isa: Isa) -> list[str]:
     """Flags that make this machine's compiler build the kernels of `isa`."""
+    if isa in ROWS:
+        return [f"-DTK_ROWS={ROWS[isa]}"]
     return {"dsp": ["-DTK_EMULATE_DSP"]}.get(isa, [])
 
 

@@ -33,8 +33,9 @@ from tinykit.network.ops import (
 from tinykit.network.packing import activation_bytes
 from tinykit.network.shapes import kernel_size
 
-# The doubling high multiply of the kernels is exact below this; see requantize.h.
-_NARROW_LIMIT = 1 << 30
+# The high multiplications of the kernels are exact below this; see plain/scale.h, which asks for
+# most, and requantize.h.
+_NARROW_LIMIT = 1 << 29
 _INT32_LIMIT = 1 << 31
 # An input is copied with its padding where more of the output than this sees padding.
 _BORDER_SHARE = 0.2
@@ -426,40 +427,95 @@ def _plane(window: _Window) -> tuple[int, int]:
     return high, wide + wide % 2
 
 
-def _depthwise_kind(window: _Window, scaling: Scaling) -> str:
-    """Which of the kernels for DSP instructions; see depthwise.h."""
-    is_3x3 = window.kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2
-    if not is_3x3:
-        return "depthwise"
-    plain = scaling.bits == 8 and scaling.high - scaling.low == 255 and scaling.shift.min() >= 2
-    return "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+@dataclass(frozen=True)
+class _DepthwiseKernel:
+    """A depthwise kernel.
+
+    Attributes:
+        function, sources: as in Layer.
+        stream: as the kernel reads it.
+        scratch: bytes of it.
+        narrow_in_place: tensors of 4 and 2 bits may be written over their input too.
+    """
+
+    function: str
+    sources: tuple[str, ...]
+    stream: NDArray[np.uint32]
+    scratch: int
+    narrow_in_place: bool
 
 
-def _depthwise_scratch(
-    op: DepthwiseConv2D, x: Tensor, plane: tuple[int, int], kernel: tuple[int, int]
-) -> int:
-    """As dsp/depthwise.c takes it: planes of halves, then the taps."""
+def _dsp_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
+) -> _DepthwiseKernel:
+    """Planes of halves, then the taps; see dsp/depthwise_frame.h."""
+    kernel, plane = window.kernel, _plane(window)
     together = op.depth_multiplier == 1 and x.shape[2] % 2 == 0
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
-    return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
+    name = "depthwise"
+    if kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2:
+        whole = scaling.bits == 8 and scaling.high - scaling.low == 255
+        plain = whole and scaling.shift.min() >= 2
+        name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+    return _DepthwiseKernel(
+        f"tk_dsp_{name}",
+        (f"kernels/dsp/{name}.c", "kernels/dsp/finish.c"),
+        pack.depthwise_stream(
+            pack.as_words(scaling.bias),
+            _taps(op),
+            op.weight_bits,
+            pack.as_words(scaling.multiplier),
+            pack.power_words(scaling.shift),
+        ),
+        2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2)),
+        True,
+    )
+
+
+def _plain_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
+) -> _DepthwiseKernel:
+    """The plane, and behind it the taps; see plain/depthwise.c."""
+    plane = _plane(window)
+    return _DepthwiseKernel(
+        "tk_plain_depthwise",
+        ("kernels/plain/depthwise.c",),
+        pack.plain_depthwise_stream(
+            pack.as_words(scaling.bias),
+            _taps(op),
+            op.weight_bits,
+            pack.as_words(scaling.multiplier),
+            pack.short_shift_words(scaling.shift),
+        ),
+        pack.padded(plane[0] * plane[1], 4) + window.kernel[0] * window.kernel[1],
+        False,
+    )
+
+
+_DEPTHWISE = {"dsp": _dsp_depthwise, "riscv": _plain_depthwise, "thumb": _plain_depthwise}
+
+
+def _taps(op: DepthwiseConv2D) -> Int8Array:
+    """(channels, taps)."""
+    return np.ascontiguousarray(op.weight.reshape(-1, op.weight.shape[2]).T)
 
 
 def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     window = _window(op, x, y)
     channels = op.weight.shape[2]
-    taps = np.ascontiguousarray(op.weight.reshape(-1, channels).T)
-    scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
+    scaling = _scaling(op.name, _taps(op).astype(np.int64), op.bias, op.requantize, x, y)
     plane = _plane(window)
     kernel = window.kernel
+    chosen = _DEPTHWISE[isa](op, x, window, scaling)
     in_place = x.shape == y.shape and x.bits == y.bits
-    kind = _depthwise_kind(window, scaling)
+    in_place &= x.bits == 8 or chosen.narrow_in_place
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=f"tk_{isa}_{kind}",
+        function=chosen.function,
         params_type="tk_depthwise_params",
-        sources=(f"kernels/{isa}/{kind}.c", f"kernels/{isa}/finish.c"),
+        sources=chosen.sources,
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -481,15 +537,9 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             "weight_bits": op.weight_bits,
             "in_zero_point": x.zero_point,
         },
-        stream=pack.depthwise_stream(
-            pack.as_words(scaling.bias),
-            taps,
-            op.weight_bits,
-            pack.as_words(scaling.multiplier),
-            pack.power_words(scaling.shift),
-        ),
+        stream=chosen.stream,
         scaling=scaling,
-        scratch_bytes=_depthwise_scratch(op, x, plane, kernel),
+        scratch_bytes=chosen.scratch,
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
         overlap=overlap.IN_PLACE if in_place else overlap.NONE,
