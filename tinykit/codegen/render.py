@@ -18,6 +18,7 @@ from tinykit.network.ops import Conv2D, DepthwiseConv2D, Tensor
 from tinykit.templating import render_template
 
 _HEADERS = {
+    "tk_binary_params": "binary.h",
     "tk_conv2d_params": "conv2d.h",
     "tk_dense_params": "dense.h",
     "tk_depthwise_params": "depthwise.h",
@@ -28,6 +29,8 @@ _KINDS = {
     "conv2d": "convolution",
     "dense": "dense",
     "depthwise": "depthwise convolution",
+    "binary_conv2d": "convolution of one-bit values",
+    "binary_dense": "dense, of one-bit values",
     "avgpool2d": "mean pooling",
     "maxpool2d": "maximum pooling",
     "repack": "reshape",
@@ -95,6 +98,10 @@ def _output_lines(s: Scaling) -> list[str]:
 
 def _nested(ident: str, layer: Layer) -> list[str]:
     """The members of the params that are no numbers, as lines."""
+    if layer.binary is not None:
+        one_bit = [".output = {.bits = 1},"]
+        output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
+        return [f".rows = {layer.binary.rows},", *output, f".stream = {ident}_stream,"]
     if layer.scaling is None:
         return []
     output = _output_lines(layer.scaling)
@@ -120,7 +127,7 @@ def _nested(ident: str, layer: Layer) -> list[str]:
 def _call(ident: str, layer: Layer, at: dict[str, int | None]) -> list[str]:
     """The lines of `status = function(...)`."""
     arguments = [f"&{ident}", f"&arena[{at['in']}]", f"&arena[{at['out']}]"]
-    if layer.scaling is not None:
+    if layer.scaling is not None or layer.binary is not None:
         arguments.append("NULL" if at["scratch"] is None else f"&arena[{at['scratch']}]")
     call = f"{layer.function}({', '.join(arguments)});"
     line = f"status = {call}"
@@ -151,6 +158,10 @@ def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) ->
         comments.append(
             f"{layer.weight_bits}-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; "
             f"output clamped to [{layer.scaling.low}, {layer.scaling.high}]"
+        )
+    elif layer.binary is not None:
+        comments.append(
+            f"1-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; a threshold a channel"
         )
     at = {
         "in": plan.offset(x.name),

@@ -14,8 +14,13 @@ from tinykit.network.ops import (
     Requantize,
     Reshape,
     Tensor,
+    Threshold,
 )
-from tinykit.network.requantize import quantize_multiplier, requantize_from_scales
+from tinykit.network.requantize import (
+    fold_batch_norm,
+    quantize_multiplier,
+    requantize_from_scales,
+)
 from tinykit.network.summary import Row, summary
 from tinykit.network.tflite_oracle import run_tflite
 
@@ -31,7 +36,9 @@ __all__ = [
     "Reshape",
     "Row",
     "Tensor",
+    "Threshold",
     "export_tflite",
+    "fold_batch_norm",
     "interpret",
     "interpret_all",
     "quantize_multiplier",

@@ -27,6 +27,7 @@ from tinykit.network.ops import (
     Int8Array,
     MaxPool2D,
     Op,
+    Requantize,
     Reshape,
     Tensor,
     Weighted,
@@ -264,7 +265,8 @@ def _activation(network: Network, op: Weighted) -> str:
     Raises:
         TinykitError: there is none.
     """
-    result, clamp = network.tensor(op.output), (op.requantize.low, op.requantize.high)
+    step = _requantize(op)
+    result, clamp = network.tensor(op.output), (step.low, step.high)
     floor = result.zero_point
     if clamp == _FULL_RANGE:
         return "NONE"
@@ -281,9 +283,15 @@ def _activation(network: Network, op: Weighted) -> str:
     )
 
 
+def _requantize(op: Weighted) -> Requantize:
+    """What all layers of 8-bit networks have, and only those are exported."""
+    assert isinstance(op.requantize, Requantize)
+    return op.requantize
+
+
 def _derives(network: Network, op: Weighted, *, float32_product: bool) -> bool:
     """Whether TFLite would compute the op's own multipliers from the scales."""
-    step = op.requantize
+    step = _requantize(op)
     derived = requantize_from_scales(
         network.tensor(op.inputs[0]).scale,
         op.weight_scale,
