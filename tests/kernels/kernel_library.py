@@ -48,7 +48,9 @@ class Conv2D(c.Structure):
         *_fields(c.c_uint16, "in_height", "in_width", "pixel_bytes", "out_height", "out_width"),
         *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
         *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
-        *_fields(c.c_uint8, "pad_left", "group", "blank", "backward"),
+        *_fields(c.c_uint8, "pad_left"),
+        *_fields(c.c_uint16, "padded_height", "padded_width"),
+        *_fields(c.c_uint8, "group", "blank", "backward"),
         *_fields(c.c_uint16, "run_values", "run_step"),
         *_fields(c.c_void_p, "expand", "multiply"),
         ("matmul", Matmul),
@@ -108,7 +110,49 @@ class Repack(c.Structure):
     )
 
 
+class Add(c.Structure):
+    _fields_ = (
+        ("values", c.c_uint32),
+        ("factor_a", c.c_int32),
+        ("factor_b", c.c_int32),
+        ("offset", c.c_int32),
+        ("shift", c.c_uint8),
+        ("low", c.c_int8),
+        ("range", c.c_uint8),
+    )
+
+
+class AddTable(c.Structure):
+    _fields_ = (
+        ("table", c.POINTER(c.c_uint8)),
+        ("pixels", c.c_uint32),
+        ("pixel_bytes", c.c_uint32),
+        ("mask", c.c_uint8),
+    )
+
+
+class AddRescaled(c.Structure):
+    _fields_ = (
+        ("values", c.c_uint32),
+        ("multiplier_a", c.c_int32),
+        ("multiplier_b", c.c_int32),
+        ("multiplier", c.c_int32),
+        ("shift_a", c.c_uint8),
+        ("shift_b", c.c_uint8),
+        ("shift", c.c_uint8),
+        ("left_shift", c.c_uint8),
+        ("zero_point_a", c.c_int8),
+        ("zero_point_b", c.c_int8),
+        ("zero_point", c.c_int8),
+        ("low", c.c_int8),
+        ("high", c.c_int8),
+    )
+
+
 _STRUCTS = {
+    "tk_add_params": Add,
+    "tk_add_table_params": AddTable,
+    "tk_add_rescaled_params": AddRescaled,
     "tk_conv2d_params": Conv2D,
     "tk_depthwise_params": Depthwise,
     "tk_dense_params": Dense,
@@ -172,3 +216,32 @@ def call(library: c.CDLL, layer: Layer, x: np.ndarray, source: Tensor, result: T
     assert arena[start + at[0] : start + at[0] + sizes[0]].tobytes() == packed, "wrote its input"
     out = arena[start + at[1] : start + at[1] + sizes[1]]
     return unpack_activations(out, result.shape, result.bits)
+
+
+def call_add(
+    library: c.CDLL, layer: Layer, pair: tuple[np.ndarray, np.ndarray], bits: int, over: int | None
+) -> np.ndarray:
+    """Run an addition on two int8 tensors of one shape; fails if it writes where it may not.
+
+    Args:
+        over: the input that it writes over, or None for an output of its own.
+    """
+    packed = [pack_activations(x, bits).tobytes() for x in pair]
+    size = len(packed[0])
+    stride = _aligned(size) + GUARD
+    arena = np.full(4 * stride + GUARD, PAINT, np.uint8)
+    start = GUARD + (-(arena.ctypes.data + GUARD)) % 8
+    at = [start + i * stride for i in range(3)]
+    for place, data in zip(at, packed, strict=False):
+        arena[place : place + size] = np.frombuffer(data, np.uint8)
+    out = at[2 if over is None else over]
+    params = _STRUCTS[layer.params_type](**layer.fields)
+    if layer.table is not None:
+        params.table = layer.table.ctypes.data_as(c.POINTER(c.c_uint8))
+    before = arena.copy()
+    places = (c.c_void_p(arena.ctypes.data + one) for one in (at[0], at[1], out))
+    assert getattr(library, layer.function)(c.byref(params), *places) == 0
+    got = arena[out : out + size].copy()
+    arena[out : out + size] = before[out : out + size]
+    assert (arena == before).all(), "wrote outside its output"
+    return unpack_activations(got, pair[0].shape, bits)

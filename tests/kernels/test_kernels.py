@@ -10,9 +10,11 @@ import kernel_library
 import numpy as np
 import pytest
 
-from tinykit.codegen.kernels import choose_kernels, is_alias, reshape_layer
-from tinykit.network import AvgPool2D, MaxPool2D, Network, Reshape, Tensor
+from tinykit.codegen import kernels as kernels_module
+from tinykit.codegen.kernels import Layer, add_layer, choose_kernels, is_alias, reshape_layer
+from tinykit.network import Add, AvgPool2D, MaxPool2D, Network, Reshape, Tensor, add_rescale
 from tinykit.network.interpreter import run_op
+from tinykit.network.ops import integer_range
 from tinykit.network.requantize import requantize
 from tinykit.network.sample import Builder, random_input
 
@@ -117,6 +119,95 @@ def test_pools(library, kind, bits):
         stride = tuple(int(s) for s in rng.integers(1, 4, 2))
         builder.pool(kind, kernel, stride=stride, padding=pads)
         _check(library, _flat(builder), rng)
+
+
+class Addition:
+    """An Add of drawn zero points and, unless given, scales: (two inputs, output)."""
+
+    def __init__(self, rng, shape: tuple[int, ...], bits: int, scales=None, relu: bool = False):
+        low, high = integer_range(bits)
+        drawn = 10.0 ** rng.uniform(-2, -1, 3) if scales is None else scales
+        zero_points = [int(one) for one in rng.integers(low, high + 1, 3)]
+        self.tensors = tuple(
+            Tensor(name, shape, bits, float(scale), zero_point)
+            for name, scale, zero_point in zip("aby", drawn, zero_points, strict=True)
+        )
+        low = zero_points[2] if relu else low
+        step = add_rescale((drawn[0], drawn[1]), drawn[2], low=low, high=high)
+        self.op = Add(name="add", inputs=("a", "b"), output="y", rescale=step)
+
+    def check(self, library, pair: tuple[np.ndarray, np.ndarray]) -> Layer:
+        """The layer, held to the interpreter with every place for its output."""
+        dsp, kernels = library
+        a, b, y = self.tensors
+        layer = add_layer(0, self.op, a, b, y, dsp)
+        want = run_op(self.op, pair[0][None], a, y, (pair[1][None], b))[0]
+        for over in (None, 0, 1):
+            got = kernel_library.call_add(kernels, layer, pair, y.bits, over)
+            np.testing.assert_array_equal(got, want)
+        return layer
+
+
+def _all_pairs(bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """int8 (n, n, 1) each, n integers there are."""
+    low, high = integer_range(bits)
+    values = np.arange(low, high + 1).astype(np.int8)
+    first, second = np.meshgrid(values, values, indexing="ij")
+    return first[..., None], second[..., None]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_all_sums_of_8_bits(library, seed):
+    rng = np.random.default_rng(seed)
+    pair = _all_pairs(8)
+    layer = Addition(rng, pair[0].shape, 8, relu=seed % 3 == 0).check(library, pair)
+    assert layer.kind == ("add_halves" if library[0] else "add")
+
+
+@pytest.mark.parametrize("second", [0.25, 1.0, 1.25])
+@pytest.mark.parametrize("output", [0.25, 0.5, 1.0, 2.0, 2.5])
+def test_sums_that_fall_on_halves(library, second, output):
+    rng = np.random.default_rng(round(8 * second + 64 * output))
+    pair = _all_pairs(8)
+    Addition(rng, pair[0].shape, 8, (1.0, second, output)).check(library, pair)
+
+
+def test_sums_without_a_linear_form(library, monkeypatch):
+    pair = _all_pairs(8)
+    monkeypatch.setattr(kernels_module, "linear_sum", lambda wanted, halves: None)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        layer = Addition(rng, pair[0].shape, 8, relu=seed % 2 == 0).check(library, pair)
+        assert layer.kind == "add_rescaled"
+
+
+@pytest.mark.parametrize("output", [2.0**-8, 2.0**-18, 3.0**-6, 100.0, 2.0**22])
+def test_steep_and_flat_sums(library, output):
+    rng = np.random.default_rng(1)
+    pair = _all_pairs(8)
+    layer = Addition(rng, pair[0].shape, 8, (1.0, 0.7, output)).check(library, pair)
+    if library[0] and output < 2.0**-7:
+        # Sixteen bits before the point do not hold it.
+        assert layer.kind == "add_rescaled"
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_sums_of_any_shape(library, bits):
+    """Rests of a word, and pixels that do not fill bytes."""
+    rng = np.random.default_rng(bits)
+    for shape in ((1,), (6,), (7,), (2, 3, 1), (3, 2, 5), (1, 2, 6), (2, 2, 8), (3, 1, 7)):
+        addition = Addition(rng, shape, bits)
+        first, second = (random_input(rng, one, 1)[0] for one in addition.tensors[:2])
+        addition.check(library, (first, second))
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_all_narrow_sums(library, bits):
+    rng = np.random.default_rng(bits)
+    pair = _all_pairs(bits)
+    for case in range(10):
+        addition = Addition(rng, pair[0].shape, bits, relu=case % 2 == 0)
+        assert addition.check(library, pair).kind == "add_table"
 
 
 @pytest.mark.parametrize("bits", [4, 2])

@@ -162,7 +162,9 @@ def _chunks(samples: Samples) -> Iterator[Samples]:
 def host_sources(layers: Sequence[Layer], frontend: Frontend | None) -> list[Path]:
     """The hand-written C that a model and its front end need."""
     source = resource_dir("firmware") / "src"
-    names = {"marks.c", "packing.c", "status.c"} | {name for layer in layers for name in layer.sources}
+    names = {"marks.c", "packing.c", "status.c"} | {
+        name for layer in layers for name in layer.sources
+    }
     if frontend is not None:
         names |= {f"frontends/{name}" for name in c_sources(frontend)}
     return [source / name for name in sorted(names) if name.endswith(".c")]

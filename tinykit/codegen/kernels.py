@@ -12,10 +12,12 @@ from tinykit.codegen import binary, overlap, pack
 from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.overlap import Overlap
+from tinykit.codegen.sums import Sum, linear_sum, nibble_table
 from tinykit.codegen.variants import Variant, chunk_length, variants
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -35,6 +37,8 @@ from tinykit.network.shapes import kernel_size
 # The doubling high multiply of the kernels is exact below this; see requantize.h.
 _NARROW_LIMIT = 1 << 30
 _INT32_LIMIT = 1 << 31
+# An input is copied with its padding where more of the output than this sees padding.
+_BORDER_SHARE = 0.2
 # Expanders read whole words.
 _OVER_READ = 4
 # Bias, multiplier and shift of a channel in the stream.
@@ -85,8 +89,8 @@ class Layer:
     Attributes:
         index: position among the layers that execute code; the marks count these.
         op: the operator it came from.
-        kind: "conv2d", "dense", "depthwise", "binary_conv2d", "binary_dense", "avgpool2d",
-            "maxpool2d", "repack".
+        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack",
+            "add", "add_halves", "add_rescaled", "add_table", "binary_conv2d", "binary_dense".
         function: the C function.
         params_type: the C type of its constants.
         sources: C files below firmware/src that it needs.
@@ -95,6 +99,7 @@ class Layer:
         matmul: how it is multiplied, or None.
         binary: how its rows are counted, or None.
         scaling: the requantisation, or None.
+        table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
         macs: multiply-accumulates, padding included.
         weight_bits: of the network's weights; flash may hold them wider.
@@ -113,6 +118,7 @@ class Layer:
     matmul: Matmul | None = None
     binary: Binary | None = None
     scaling: Scaling | None = None
+    table: NDArray[np.uint8] | None = None
     scratch_bytes: int = 0
     macs: int = 0
     weight_bits: int = 0
@@ -126,10 +132,11 @@ class Layer:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of bias, multiplier and shift, or of thresholds, in flash."""
+        """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
         if self.binary is not None:
             return self.binary.table_bytes
-        return 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        scaling = 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        return scaling + (0 if self.table is None else self.table.nbytes)
 
 
 def tensor_bytes(tensor: Tensor) -> int:
@@ -257,8 +264,13 @@ def _choose(
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
         if chunk == 0 or inner >= _INT32_LIMIT:
             continue
+        bias = scaling.bias << variant.sum_shift
+        if variant.odd_bias:
+            offset = _unpack_offset(x.bits) if x.bits == 4 else 0
+            odd = bias + offset * rows.astype(np.int64).sum(axis=1)
+            bias = np.stack([bias, odd], axis=1)
         stream = variant.stream(
-            pack.as_words(scaling.bias << variant.sum_shift),
+            pack.as_words(bias),
             variant.rows(full, variant.storage),
             pack.as_words(scaling.multiplier),
             variant.shift(scaling.shift),
@@ -285,8 +297,12 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
     run_step = pack.padded(run_values, variant.run_block) * variant.column_bytes
+    padded = _padded_input(window, x, y)
+    before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
+    border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
     columns = window.kernel[0] * runs * run_step
-    border = -(-run_pixels * -(-pixel_bits // 8) // 4) * 4 if any(op.padding) else 0
+    if any(op.padding) and not before:
+        columns += variant.group * border
     return Layer(
         index=index,
         op=op,
@@ -309,6 +325,8 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
             "dilation_width": window.dilation[1],
             "pad_top": window.before[0],
             "pad_left": window.before[1],
+            "padded_height": padded[0],
+            "padded_width": padded[1],
             "group": variant.group,
             "blank": _blank(x),
             "backward": 0,
@@ -318,14 +336,44 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
         stream=stream,
         matmul=matmul,
         scaling=scaling,
-        scratch_bytes=max(columns + variant.group * border, matmul.length * variant.column_bytes),
+        scratch_bytes=before + max(columns, matmul.length * variant.column_bytes),
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
-        overlap=overlap.windowed(
+        overlap=overlap.ANYWHERE
+        if before
+        else overlap.windowed(
             _reach(window, x), activation_bytes(y.shape[2:], y.bits), variant.group, backward=True
         ),
         over_read=_OVER_READ,
     )
+
+
+def _in_words(size: int) -> int:
+    """Bytes rounded up to whole words."""
+    return -(-size // 4) * 4
+
+
+def _padded_input(window: _Window, x: Tensor, y: Tensor) -> tuple[int, int]:
+    """(height, width) of the input with its padding if copying it first pays, else zeros.
+
+    It pays where many output pixels stand at a border and the copy is small.
+    """
+    inside = 1.0
+    for axis in (0, 1):
+        start = np.arange(window.output[axis]) * window.stride[axis] - window.before[axis]
+        whole = (start >= 0) & (start + window.extent[axis] <= window.input[axis])
+        inside *= float(whole.mean())
+    high, wide = (
+        max(
+            window.input[axis] + window.before[axis],
+            (window.output[axis] - 1) * window.stride[axis] + window.extent[axis],
+        )
+        for axis in (0, 1)
+    )
+    size = high * wide * activation_bytes(x.shape[2:], x.bits)
+    if 1.0 - inside > _BORDER_SHARE and size * 4 <= activation_bytes(y.shape, y.bits):
+        return high, wide
+    return 0, 0
 
 
 def _reach(window: _Window, x: Tensor) -> overlap.Reach:
@@ -379,11 +427,20 @@ def _plane(window: _Window) -> tuple[int, int]:
     return high, wide + wide % 2
 
 
+def _depthwise_kind(window: _Window, scaling: Scaling) -> str:
+    """Which of the kernels for DSP instructions; see depthwise.h."""
+    is_3x3 = window.kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2
+    if not is_3x3:
+        return "depthwise"
+    plain = scaling.bits == 8 and scaling.high - scaling.low == 255 and scaling.shift.min() >= 2
+    return "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+
+
 def _depthwise_scratch(
     op: DepthwiseConv2D, x: Tensor, plane: tuple[int, int], kernel: tuple[int, int]
 ) -> int:
     """As dsp/depthwise.c takes it: planes of halves, then the taps."""
-    together = op.depth_multiplier == 1 and x.bits == 8 and x.shape[2] % 2 == 0
+    together = op.depth_multiplier == 1 and x.shape[2] % 2 == 0
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
     return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
 
@@ -395,14 +452,15 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
     plane = _plane(window)
     kernel = window.kernel
-    in_place = x.shape == y.shape and x.bits == y.bits == 8
+    in_place = x.shape == y.shape and x.bits == y.bits
+    kind = _depthwise_kind(window, scaling)
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=f"tk_{isa}_depthwise",
+        function=f"tk_{isa}_{kind}",
         params_type="tk_depthwise_params",
-        sources=(f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c"),
+        sources=(f"kernels/{isa}/{kind}.c", f"kernels/{isa}/finish.c"),
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -544,6 +602,75 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     )
 
 
+def add_layer(index: int, op: Add, a: Tensor, b: Tensor, y: Tensor, isa: Isa) -> Layer:
+    """The Layer of a sum of `a` and `b`.
+
+    Args:
+        index: as in Layer.
+        op: the operator.
+        a, b, y: its inputs and its output.
+        isa: what the core can do.
+    """
+    wanted = Sum(op.rescale, (a.zero_point, b.zero_point), y.zero_point, y.bits)
+    table = None
+    if y.bits < 8:
+        kind, fields, table = "add_table", _packed_fields(y), nibble_table(wanted)
+    else:
+        kind, fields = _sum_fields(wanted, int(np.prod(y.shape)), isa in ("dsp", "mve"))
+    return Layer(
+        index=index,
+        op=op,
+        kind=kind,
+        function=f"tk_{kind}",
+        params_type="tk_add_params" if kind == "add_halves" else f"tk_{kind}_params",
+        sources=(f"kernels/{kind}.c",),
+        fields=fields,
+        table=table,
+        overlap=overlap.ELEMENTWISE,
+    )
+
+
+def _sum_fields(wanted: Sum, values: int, halves: bool) -> tuple[str, dict[str, int]]:
+    """Kernel and constants of a sum of 8 bits."""
+    step = wanted.rescale
+    linear = linear_sum(wanted, halves=halves)
+    if linear is not None:
+        return "add_halves" if halves else "add", {
+            "values": values,
+            "factor_a": linear.factors[0],
+            "factor_b": linear.factors[1],
+            "offset": linear.offset,
+            "shift": linear.shift,
+            "low": step.low,
+            "range": step.high - step.low,
+        }
+    return "add_rescaled", {
+        "values": values,
+        "multiplier_a": step.input_multiplier[0],
+        "multiplier_b": step.input_multiplier[1],
+        "multiplier": step.output_multiplier,
+        "shift_a": -step.input_shift[0],
+        "shift_b": -step.input_shift[1],
+        "shift": -step.output_shift,
+        "left_shift": step.left_shift,
+        "zero_point_a": wanted.zero_points[0],
+        "zero_point_b": wanted.zero_points[1],
+        "zero_point": wanted.zero_point,
+        "low": step.low,
+        "high": step.high,
+    }
+
+
+def _packed_fields(y: Tensor) -> dict[str, int]:
+    size, used = tensor_bytes(y), y.shape[-1] * y.bits % 8
+    pixels = 1 if used == 0 else int(np.prod(y.shape[:-1]))
+    return {
+        "pixels": pixels,
+        "pixel_bytes": size // pixels,
+        "mask": 0xFF if used == 0 else (1 << used) - 1,
+    }
+
+
 def is_alias(op: Op, x: Tensor, y: Tensor) -> bool:
     """Whether `op` needs no code: a reshape that moves no byte."""
     if not isinstance(op, Reshape):
@@ -597,6 +724,8 @@ def choose_kernels(network: Network, isa: Isa) -> tuple[Layer, ...]:
             layer = _dense(index, op, x, y, isa)
         elif isinstance(op, AvgPool2D | MaxPool2D):
             layer = _pool(index, op, x, y)
+        elif isinstance(op, Add):
+            layer = add_layer(index, op, x, network.tensor(op.inputs[1]), y, isa)
         elif isinstance(op, Reshape):
             layer = reshape_layer(index, op, x, y)
         else:
@@ -618,10 +747,10 @@ _BYTE_FIELDS_OF_WINDOWS = frozenset(
 
 def _check_fields(layer: Layer) -> None:
     narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
-    for name, value in (
-        layer.fields | {"row length": layer.matmul.length if layer.matmul else 0}
-    ).items():
-        limit = 0xFF if name in narrow else 0xFFFFFFFF if layer.kind == "repack" else 0xFFFF
+    length = layer.matmul.length if layer.matmul else 0
+    for name, value in (layer.fields | {"row length": length}).items():
+        wide = layer.kind == "repack" or isinstance(layer.op, Add)
+        limit = 0xFF if name in narrow else 0xFFFFFFFF if wide else 0xFFFF
         if value > limit:
             raise TinykitError(
                 f"{name.replace('_', ' ')} {value} is beyond the kernels' limit of {limit}.",

@@ -5,9 +5,9 @@ Each layer with weights has one stream of 32-bit words. For every output channel
 (the input's zero point folded in), the weights, the multiplier and the shift, so that a kernel
 walks through flash with one pointer.
 
-Activations of 4 and 2 bits are taken apart in planes (firmware: dsp/expand_body.h): of a word with
-4 n values, plane q holds values n * b + q for byte b. Rows are permuted to match (`plane_order`), so
-that the device shuffles nothing.
+Activations of 4 and 2 bits are taken apart in planes (firmware: dsp/expand_body.h): of a word
+with 4 n values, plane q holds values n * b + q for byte b. Rows are permuted to match
+(`plane_order`), so that the device shuffles nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinykit.network.packing import pack_bits
 
 WordArray = NDArray[np.uint32]
 Int8Array = NDArray[np.int8]
@@ -31,7 +33,7 @@ def padded(count: int, block: int) -> int:
 
 
 def words_of(fields: NDArray[np.integer[Any]], bits: int) -> WordArray:
-    """Integers of `bits` bits as words, little end first: (..., n) to (..., ceil(n * bits / 32))."""
+    """Integers of `bits` bits, (..., n), as words (..., ceil(n * bits / 32)), little end first."""
     per_word = 32 // bits
     short = -fields.shape[-1] % per_word
     full = np.pad(fields, [(0, 0)] * (fields.ndim - 1) + [(0, short)])
@@ -81,8 +83,8 @@ def dsp_row_words(rows: Int8Array, bits: int) -> WordArray:
     """Rows for the DSP multipliers: (c, k) int8, k in whole words, to (c, words).
 
     Args:
-        bits: 16, 8, 4 or 2. At 16 a word is a pair, values 0 and 2, then 1 and 3, of each four. At 4
-            and 2 bits the first four values stand at the top of the bytes.
+        bits: 16, 8, 4 or 2. At 16 a word is a pair, values 0 and 2, then 1 and 3, of each four.
+            At 4 and 2 bits the first four values stand at the top of the bytes.
     """
     channels = rows.shape[0]
     if bits == 16:
@@ -99,10 +101,9 @@ def dsp_row_words(rows: Int8Array, bits: int) -> WordArray:
 def stream_of_rows(
     bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
-    """For each channel: bias, row, multiplier, shift."""
-    return np.concatenate(
-        [bias[:, None], rows, multiplier[:, None], shift[:, None]], axis=1
-    ).reshape(-1)
+    """For each channel: bias (c,) or several (c, n), row (c, words), multiplier, shift."""
+    first = bias.reshape(len(rows), -1)
+    return np.concatenate([first, rows, multiplier[:, None], shift[:, None]], axis=1).reshape(-1)
 
 
 def stream_of_pairs(
@@ -121,7 +122,7 @@ def stream_of_pairs(
 def depthwise_stream(
     bias: WordArray, taps: Int8Array, bits: int, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
-    """For each channel: bias, multiplier, shift, its taps (c, taps) packed in whole words."""
-    return np.concatenate(
-        [bias[:, None], multiplier[:, None], shift[:, None], words_of(taps, bits)], axis=1
-    ).reshape(-1)
+    """Bias, multiplier, shift of each channel, then the taps (c, taps) of each in whole bytes."""
+    scale = np.stack([bias, multiplier, shift], axis=1).reshape(-1)
+    packed = pack_bits(taps, bits).reshape(-1)
+    return np.concatenate([scale, np.pad(packed, (0, -packed.size % 4)).view("<u4")])

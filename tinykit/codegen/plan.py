@@ -2,15 +2,16 @@
 """The static memory plan: every tensor and scratch buffer gets an offset in one arena.
 
 Two buffers may share bytes only if no layer needs both, or if they are a layer's input and output
-and the layer's kernel allows that distance (`tinykit.codegen.overlap`). Offsets are found by fitting
-buffers in several orders (by size as in Pisarchyk and Lee, arXiv:2001.03288, and by size x life, by
-start, by the load of the fullest step), and the smallest arena wins. No plan can be smaller than the
-step that needs most; that bound is part of the plan.
+and the layer's kernel allows that distance (`tinykit.codegen.overlap`). Offsets are found by
+fitting buffers in several orders (by size as in Pisarchyk and Lee, arXiv:2001.03288, by size x
+life, by start, by the load of the fullest step) and by exchanges in the best of them; the smallest
+arena wins. No plan can be smaller than the step that needs most; that bound is part of the plan.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from tinykit.codegen.overlap import Overlap
 from tinykit.network import Network
 
 ALIGNMENT = 4
+# Pairs of buffers that are tried in exchanged order where the plan is above its lower bound.
+_EXCHANGES = 200
 
 
 @dataclass(frozen=True)
@@ -255,15 +258,35 @@ def assign_offsets(required: Requirements) -> tuple[dict[str, int], int]:
         lambda b: (-b.last, -b.size),
         lambda b: (b.first - b.last, -b.size),
     )
-    best: tuple[dict[str, int], int] | None = None
-    for key in keys:
+    orders = [
         # Bound by position, as the loop variable would change under a closure.
-        order = sorted(buffers, key=lambda b, key=key: (*key(b), b.first, b.name))  # type: ignore[misc]
-        for tight in (True, False):
-            found = _place(required, order, tight=tight)
-            if best is None or found[1] < best[1]:
-                best = found
-    return best if best is not None else ({}, 0)
+        sorted(buffers, key=lambda b, key=key: (*key(b), b.first, b.name))  # type: ignore[misc]
+        for key in keys
+    ]
+    found = [
+        (_place(required, order, tight=tight), order, tight)
+        for order in orders
+        for tight in (True, False)
+    ]
+    placed, order, tight = min(found, key=lambda one: one[0][1])
+    return _improve(required, placed, order, tight=tight)
+
+
+def _improve(
+    required: Requirements, placed: tuple[dict[str, int], int], order: list[Buffer], *, tight: bool
+) -> tuple[dict[str, int], int]:
+    """Exchange pairs in the order, at random but always the same, and keep what is no worse."""
+    chance, bound = random.Random(0), lower_bound(required)
+    for _ in range(_EXCHANGES):
+        if placed[1] <= bound or len(order) < 2:
+            break
+        tried = list(order)
+        i, j = chance.sample(range(len(order)), 2)
+        tried[i], tried[j] = tried[j], tried[i]
+        found = _place(required, tried, tight=tight)
+        if found[1] <= placed[1]:
+            placed, order = found, tried
+    return placed
 
 
 def _backward(required: Requirements, offsets: dict[str, int]) -> frozenset[int]:

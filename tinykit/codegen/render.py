@@ -18,6 +18,9 @@ from tinykit.network.ops import Conv2D, DepthwiseConv2D, Tensor
 from tinykit.templating import render_template
 
 _HEADERS = {
+    "tk_add_params": "add.h",
+    "tk_add_rescaled_params": "add.h",
+    "tk_add_table_params": "add.h",
     "tk_binary_params": "binary.h",
     "tk_conv2d_params": "conv2d.h",
     "tk_dense_params": "dense.h",
@@ -34,6 +37,10 @@ _KINDS = {
     "avgpool2d": "mean pooling",
     "maxpool2d": "maximum pooling",
     "repack": "reshape",
+    "add": "addition",
+    "add_halves": "addition",
+    "add_rescaled": "addition",
+    "add_table": "addition",
 }
 _INDENT = 4
 _COLUMNS = 100
@@ -79,9 +86,14 @@ def _table(name: str, c_type: str, items: Sequence[str]) -> dict[str, Any]:
 
 
 def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
-    if layer.stream is None:
-        return []
-    return [_table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])]
+    tables = []
+    if layer.stream is not None:
+        tables.append(
+            _table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])
+        )
+    if layer.table is not None:
+        tables.append(_table(f"{ident}_table", "uint8_t", [str(int(v)) for v in layer.table]))
+    return tables
 
 
 def _output_lines(s: Scaling) -> list[str]:
@@ -102,6 +114,8 @@ def _nested(ident: str, layer: Layer) -> list[str]:
         one_bit = [".output = {.bits = 1},"]
         output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
         return [f".rows = {layer.binary.rows},", *output, f".stream = {ident}_stream,"]
+    if layer.table is not None:
+        return [f".table = {ident}_table,"]
     if layer.scaling is None:
         return []
     output = _output_lines(layer.scaling)
@@ -124,11 +138,13 @@ def _nested(ident: str, layer: Layer) -> list[str]:
     ]
 
 
-def _call(ident: str, layer: Layer, at: dict[str, int | None]) -> list[str]:
+def _call(ident: str, layer: Layer, plan: MemoryPlan) -> list[str]:
     """The lines of `status = function(...)`."""
-    arguments = [f"&{ident}", f"&arena[{at['in']}]", f"&arena[{at['out']}]"]
+    tensors = (*layer.op.inputs, layer.op.output)
+    arguments = [f"&{ident}", *(f"&arena[{plan.offset(name)}]" for name in tensors)]
     if layer.scaling is not None or layer.binary is not None:
-        arguments.append("NULL" if at["scratch"] is None else f"&arena[{at['scratch']}]")
+        scratch = plan.scratch(layer.op.name)
+        arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
     call = f"{layer.function}({', '.join(arguments)});"
     line = f"status = {call}"
     # Broken where clang-format would; names are short enough for one break to do.
@@ -149,9 +165,10 @@ def _kernel_text(layer: Layer) -> str:
 
 
 def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) -> dict[str, Any]:
-    x, y = network.tensor(layer.op.inputs[0]), network.tensor(layer.op.output)
+    y = network.tensor(layer.op.output)
+    inputs = [network.tensor(name) for name in layer.op.inputs]
     name = short_name(layer.op.name)
-    comments = [f"in  {describe(x)}", f"out {describe(y)}"]
+    comments = [*(f"in  {describe(x)}" for x in inputs), f"out {describe(y)}"]
     if kernel := _kernel_text(layer):
         comments.append(kernel)
     if layer.scaling is not None:
@@ -163,12 +180,8 @@ def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) ->
         comments.append(
             f"1-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; a threshold a channel"
         )
-    at = {
-        "in": plan.offset(x.name),
-        "out": plan.offset(y.name),
-        "scratch": plan.scratch(layer.op.name),
-    }
     backward = {"backward": 1} if layer.index in plan.backward else {}
+    shapes = " + ".join(_shape(x) for x in inputs)
     return {
         "ident": ident,
         "name_literal": c_string(layer.op.name),
@@ -178,9 +191,9 @@ def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) ->
         "params_type": layer.params_type,
         "fields": list((layer.fields | backward).items()),
         "nested": _nested(ident, layer),
-        "step": f"{layer.index}: {name}, {_shape(x)} -> {_shape(y)}",
-        "call": _call(ident, layer, at),
-        "out_offset": at["out"],
+        "step": f"{layer.index}: {name}, {shapes} -> {_shape(y)}",
+        "call": _call(ident, layer, plan),
+        "out_offset": plan.offset(y.name),
         "out_bytes": tensor_bytes(y),
     }
 

@@ -21,7 +21,7 @@ from tinykit.codegen.pack import Int8Array, WordArray
 Stream = Callable[[WordArray, WordArray, WordArray, WordArray], WordArray]
 
 # As in matmul.h: two pixels share a 16-bit lane, this far apart.
-LANE_BITS = 11
+LANE_BITS = 12
 # Values that a chunk must have at least for sharing lanes to pay.
 _SHORTEST_CHUNK = 16
 
@@ -43,6 +43,8 @@ class Variant:
         lane_limit: what a sum of one sign may reach where pixels share a register, or None.
         rows: packs rows (c, k) of int8 at `storage` bits.
         stream: joins biases, rows, multipliers and shifts.
+        odd_bias: odd pixels of a group have a bias of their own, as their values of 4 bits come
+            without offset.
         shift: encodes right shifts.
     """
 
@@ -59,6 +61,7 @@ class Variant:
     lane_limit: int | None
     rows: Callable[[Int8Array, int], WordArray]
     stream: Stream
+    odd_bias: bool
     shift: Callable[[NDArray[np.integer[Any]]], WordArray]
 
 
@@ -109,6 +112,7 @@ def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:
         lane_limit=(1 << (LANE_BITS - 1)) - 1 if shared else None,
         rows=pack.dsp_row_words,
         stream=pack.stream_of_pairs if group == 1 else pack.stream_of_rows,
+        odd_bias=shared,
         shift=pack.power_words,
     )
 

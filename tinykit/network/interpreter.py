@@ -19,6 +19,7 @@ from tinykit.errors import TinykitError
 from tinykit.network import shapes
 from tinykit.network.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     DepthwiseConv2D,
@@ -32,7 +33,7 @@ from tinykit.network.ops import (
     Windowed,
     integer_range,
 )
-from tinykit.network.requantize import apply_threshold, requantize
+from tinykit.network.requantize import apply_threshold, requantize, rescaled_sum
 from tinykit.network.validate import accumulator_bound
 
 Floats = NDArray[Any]
@@ -72,8 +73,21 @@ def interpret_all(network: Network, x: Int8Array) -> dict[str, Int8Array]:
     return {name: np.concatenate([run[name] for run in runs]) for name in names}
 
 
-def run_op(op: Op, x: Int8Array, source: Tensor, result: Tensor) -> Int8Array:
-    """One operator on a batch: int8 (n, *source.shape) to int8 (n, *result.shape)."""
+def run_op(
+    op: Op,
+    x: Int8Array,
+    source: Tensor,
+    result: Tensor,
+    second: tuple[Int8Array, Tensor] | None = None,
+) -> Int8Array:
+    """One operator on a batch: int8 (n, *source.shape) to int8 (n, *result.shape).
+
+    Args:
+        op: the operator.
+        x, source: its first input, values and tensor.
+        result: its output tensor.
+        second: values and tensor of an Add's second input.
+    """
     if isinstance(op, Weighted):
         step = op.requantize
         acc = accumulate(op, x, source)
@@ -94,6 +108,10 @@ def run_op(op: Op, x: Int8Array, source: Tensor, result: Tensor) -> Int8Array:
         return _max_pool(op, x)
     if isinstance(op, Reshape):
         return x.reshape(len(x), *result.shape)
+    if isinstance(op, Add) and second is not None:
+        other, like = second
+        zero_points = (source.zero_point, like.zero_point)
+        return rescaled_sum(op.rescale, x, other, zero_points, result.zero_point).astype(np.int8)
     raise TypeError(f"{type(op).__name__} cannot be interpreted")
 
 
@@ -158,8 +176,8 @@ def _working_elements(network: Network, op: Op) -> int:
 def _run(network: Network, x: Int8Array) -> dict[str, Int8Array]:
     values = {network.input: x}
     for op in network.ops:
-        source, result = network.tensor(op.inputs[0]), network.tensor(op.output)
-        values[op.output] = run_op(op, values[source.name], source, result)
+        first, *others = [(values[name], network.tensor(name)) for name in op.inputs]
+        values[op.output] = run_op(op, *first, network.tensor(op.output), *others)
     return values
 
 

@@ -173,6 +173,44 @@ class MaxPool2D(Windowed):
     kernel: tuple[int, int] = (1, 1)
 
 
+@dataclass(frozen=True)
+class Rescale:
+    """Two integers to the integer of their sum, as TFLite's int8 ADD; `add_rescale` makes it.
+
+    Each input becomes `(q - zero_point) * 2^left_shift` times its factor, on one fine scale; the
+    sum of both times the output's factor, plus the output's zero point, is clamped. A factor is
+    `multiplier * 2^(shift - 31)` and rounds as in `Requantize`.
+
+    Attributes:
+        input_multiplier: of the two inputs, each in [2^30, 2^31) or 0.
+        input_shift: of the two inputs, each in [-31, 0]. The input of the larger scale has the
+            factor 1/2: multiplier 2^30, shift 0.
+        output_multiplier: in [2^30, 2^31), or 0.
+        output_shift: in [-31, 0].
+        left_shift: 20.
+        low, high: clamp of the output, inclusive, within the output's range; ReLU lives here.
+    """
+
+    input_multiplier: tuple[int, int]
+    input_shift: tuple[int, int]
+    output_multiplier: int
+    output_shift: int
+    left_shift: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Op):
+    """The sum of two tensors of one shape and one width, each with a scale of its own.
+
+    Attributes:
+        rescale: from the two inputs to the output.
+    """
+
+    rescale: Rescale
+
+
 @dataclass(frozen=True, eq=False)
 class Reshape(Op):
     """The same integers under another shape; costs nothing on the device."""

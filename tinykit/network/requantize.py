@@ -13,11 +13,14 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinykit.network.ops import Int32Array, Requantize, Threshold
+from tinykit.network.ops import Int32Array, Requantize, Rescale, Threshold
 
 Int64Array = NDArray[np.int64]
 
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
+
+ADD_LEFT_SHIFT = 20
+"""Bits by which TFLite refines the inputs of an 8-bit ADD before it scales them."""
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -85,6 +88,39 @@ def requantize_from_scales(
     real = (first * weights).astype(np.float64) / np.float64(np.float32(output_scale))
     multiplier, shift = quantize_multipliers(np.broadcast_to(real, (channels,)))
     return Requantize(multiplier=multiplier, shift=shift, low=low, high=high)
+
+
+def add_rescale(
+    input_scales: tuple[float, float], output_scale: float, *, low: int, high: int
+) -> Rescale:
+    """The Rescale whose constants TFLite would derive from the same scales for an int8 ADD.
+
+    Both inputs are brought to twice the larger scale, so that their sum cannot overflow; scales
+    are float32 first and every quotient is taken in float64, as TFLite's `add.cc` does.
+
+    Args:
+        input_scales, output_scale: of the two input tensors and the output tensor.
+        low, high: clamp of the output, inclusive.
+
+    Raises:
+        ValueError: the output's scale is 2^19 times finer than the larger input's or more, or a
+            scale is not a positive number.
+    """
+    first, second, out = (float(np.float32(s)) for s in (*input_scales, output_scale))
+    twice_largest = 2.0 * max(first, second)
+    inputs = [quantize_multiplier(scale / twice_largest) for scale in (first, second)]
+    multiplier, shift = quantize_multiplier(twice_largest / ((1 << ADD_LEFT_SHIFT) * out))
+    if shift > 0:
+        raise ValueError(f"an output scale of {out} is too fine for inputs of {twice_largest / 2}")
+    return Rescale(
+        input_multiplier=(inputs[0][0], inputs[1][0]),
+        input_shift=(inputs[0][1], inputs[1][1]),
+        output_multiplier=multiplier,
+        output_shift=shift,
+        left_shift=ADD_LEFT_SHIFT,
+        low=low,
+        high=high,
+    )
 
 
 def fold_batch_norm(
@@ -204,3 +240,33 @@ def requantize(
     """
     scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
     return np.clip(scaled + zero_point, low, high)
+
+
+def rescaled_sum(
+    step: Rescale,
+    first: ArrayLike,
+    second: ArrayLike,
+    zero_points: tuple[int, int],
+    zero_point: int,
+) -> Int64Array:
+    """The output integers of an Add; the arguments broadcast.
+
+    Args:
+        step: its constants.
+        first, second: integers of the two inputs.
+        zero_points: of the two inputs.
+        zero_point: of the output.
+
+    Returns:
+        int64, within the clamp of `step`.
+    """
+    total: Int64Array = np.zeros((), np.int64)
+    for i, values in enumerate((first, second)):
+        centred = np.asarray(values, np.int64) - zero_points[i]
+        scaled = multiply_by_quantized_multiplier(
+            centred << step.left_shift, step.input_multiplier[i], step.input_shift[i]
+        )
+        total = total + scaled
+    return requantize(
+        total, step.output_multiplier, step.output_shift, zero_point, step.low, step.high
+    )

@@ -11,6 +11,7 @@ import numpy as np
 from tinykit.errors import TinykitError
 from tinykit.network import shapes
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -18,6 +19,7 @@ from tinykit.network.ops import (
     MaxPool2D,
     Op,
     Requantize,
+    Rescale,
     Reshape,
     Tensor,
     Threshold,
@@ -25,6 +27,7 @@ from tinykit.network.ops import (
     Windowed,
     integer_range,
 )
+from tinykit.network.requantize import ADD_LEFT_SHIFT
 
 if TYPE_CHECKING:
     from tinykit.network.network import Network
@@ -37,7 +40,7 @@ MAX_SIDE = (1 << 16) - 1
 # Room is left above the accumulator for the output's zero point, which is added after scaling.
 ACCUMULATOR_LIMIT = (1 << 31) - (1 << 8)
 
-_KINDS = (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Reshape)
+_KINDS = (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Add, Reshape)
 
 
 def validate(network: Network) -> None:
@@ -146,22 +149,27 @@ def _check_order(network: Network) -> None:
     ready, read = {network.input}, set[str]()
     for op in network.ops:
         place = f"layer {op.name}"
-        if len(op.inputs) != 1:
+        wanted = 2 if isinstance(op, Add) else 1
+        if len(op.inputs) != wanted:
             raise _fail(
-                network, f"has {len(op.inputs)} inputs.", place=place, remedy="Give it one."
+                network,
+                f"has {len(op.inputs)} inputs.",
+                place=place,
+                remedy=f"Give it {('one', 'two')[wanted - 1]}.",
             )
         for name in (*op.inputs, op.output):
             if name not in known:
                 raise _fail(
                     network, f"refers to no tensor {name!r}.", place=place, remedy="Declare it."
                 )
-        if op.inputs[0] not in ready:
-            raise _fail(
-                network,
-                f"reads {op.inputs[0]!r} before it is computed.",
-                place=place,
-                remedy="Put the layers in the order in which they run.",
-            )
+        for name in op.inputs:
+            if name not in ready:
+                raise _fail(
+                    network,
+                    f"reads {name!r} before it is computed.",
+                    place=place,
+                    remedy="Put the layers in the order in which they run.",
+                )
         if op.output in ready:
             raise _fail(
                 network,
@@ -226,6 +234,8 @@ def _check_op(network: Network, op: Op) -> None:
         )
     if isinstance(op, Weighted):
         _check_requantize(network, op, source, result)
+    elif isinstance(op, Add):
+        _check_add(network, op, result)
     else:
         _check_unchanged(network, op, source, result)
 
@@ -440,15 +450,62 @@ def _check_requantize(network: Network, op: Weighted, source: Tensor, result: Te
             place=place,
             remedy="Make them with tinykit.network.requantize.quantize_multiplier.",
         )
+    _check_clamp(network, op, step, result)
+    _check_overflow(network, op, source)
+
+
+def _check_clamp(network: Network, op: Op, step: Requantize | Rescale, result: Tensor) -> None:
     low, high = integer_range(result.bits)
     if not low <= step.low <= step.high <= high:
         raise _fail(
             network,
             f"clamps to {step.low}..{step.high}, outside the {low}..{high} of {result.name}.",
-            place=place,
+            place=f"layer {op.name}",
             remedy=f"Clamp within what {result.bits} bits hold.",
         )
-    _check_overflow(network, op, source)
+
+
+def _check_add(network: Network, op: Add, result: Tensor) -> None:
+    place, step = f"layer {op.name}", op.rescale
+    for name in op.inputs:
+        one = network.tensor(name)
+        if (one.shape, one.bits) != (result.shape, result.bits):
+            raise _fail(
+                network,
+                f"adds {name}, {one.shape} of {one.bits} bits, "
+                f"but {result.name} is {result.shape} of {result.bits} bits.",
+                place=place,
+                remedy="Give both inputs and the output one shape and one width.",
+            )
+    if result.bits == 1:
+        raise _fail(
+            network,
+            "adds one-bit values, whose sum one bit cannot hold.",
+            place=place,
+            remedy="Let the layers before it give 8, 4 or 2 bits.",
+        )
+    factors = [*zip(step.input_multiplier, step.input_shift, strict=False)]
+    normal = all(m == 0 or 1 << 30 <= m < 1 << 31 for m, _ in factors)
+    normal = normal and all(-31 <= shift <= 0 for _, shift in factors)
+    # Twice the larger scale is the common one, so one factor is 1/2 and no sum can overflow.
+    if not normal or len(factors) != 2 or (1 << 30, 0) not in factors:
+        raise _fail(
+            network,
+            f"has the input factors {factors}.",
+            place=place,
+            remedy="Make them with tinykit.network.requantize.add_rescale.",
+        )
+    multiplier = step.output_multiplier
+    normal = multiplier == 0 or 1 << 30 <= multiplier < 1 << 31
+    if not normal or not -31 <= step.output_shift <= 0 or step.left_shift != ADD_LEFT_SHIFT:
+        raise _fail(
+            network,
+            f"has the output factor {(multiplier, step.output_shift)} "
+            f"and the left shift {step.left_shift}.",
+            place=place,
+            remedy="Make them with tinykit.network.requantize.add_rescale.",
+        )
+    _check_clamp(network, op, step, result)
 
 
 def _check_per_channel(

@@ -29,6 +29,9 @@ typedef struct {
     uint8_t dilation_height, dilation_width;
     // Rows above and columns left of the input that are read as the zero point.
     uint8_t pad_top, pad_left;
+    // Size of the input with its padding where it is copied to scratch memory before anything else,
+    // which pays where many pixels stand at the border; 0 where it is read in place.
+    uint16_t padded_height, padded_width;
     // Output pixels in a group.
     uint8_t group;
     // Zero points as they lie in a byte of the input.

@@ -39,7 +39,7 @@ typedef void tk_multiply(const tk_matmul *m, const void *columns, uint32_t pixel
 
 // Cortex-M with DSP instructions. Columns are pairs of halves: a group of four pixels has one
 // 16-bit lane each; a group of eight has two neighbouring pixels in a lane, TK_LANE_BITS apart.
-#define TK_LANE_BITS 11
+#define TK_LANE_BITS 12
 tk_expand tk_dsp_expand1_a8, tk_dsp_expand1_a4, tk_dsp_expand1_a2;
 tk_expand tk_dsp_expand4_a8, tk_dsp_expand4_a4, tk_dsp_expand4_a2;
 tk_expand tk_dsp_expand8_a4, tk_dsp_expand8_a2;
