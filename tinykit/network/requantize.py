@@ -149,7 +149,7 @@ def fold_batch_norm(
     slope, shift, centre, spread, unit = np.broadcast_arrays(
         *(np.asarray(one, np.float64) for one in (gamma, beta, mean, variance, acc_scale))
     )
-    deviation = np.sqrt(spread + eps)
+    deviation = np.sqrt(np.maximum(spread + eps, 0.0))
     finite = all(np.isfinite(one).all() for one in (slope, shift, centre, deviation, unit))
     if not finite or (deviation <= 0).any() or (unit <= 0).any():
         raise ValueError("a batch normalisation must be finite, its variance and scale positive")

@@ -38,6 +38,10 @@ static uint8_t *put_run(const tk_binary_params *p, const uint8_t *line, int32_t 
 {
     const int whole = p->pixel_bytes % 4u == 0;
     const int32_t end = x + p->run_pixels;
+    if (x >= 0 && end <= p->in_width) {
+        return put_copy(to, line + (uint32_t)x * p->pixel_bytes,
+                        (uint32_t)p->run_pixels * p->pixel_bytes, whole);
+    }
     const int32_t first = x < 0 ? 0 : x;
     const int32_t last = end > p->in_width ? p->in_width : end;
     if (first >= last) {
