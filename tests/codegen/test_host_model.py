@@ -20,6 +20,7 @@ from tinykit.network.sample import (
     Builder,
     ds_cnn,
     har_cnn,
+    random_binary_network,
     random_input,
     random_network,
     resnet8,
@@ -66,6 +67,11 @@ def test_sums_that_share_their_inputs(bits, isa):
 @pytest.mark.parametrize("seed", range(12))
 def test_random_network(seed):
     check(random_network(np.random.default_rng(seed)), ISAS[seed % len(ISAS)])
+
+
+@pytest.mark.parametrize(("seed", "isa"), [(0, "dsp"), (1, "riscv"), (2, "thumb"), (3, "mve")])
+def test_random_network_of_one_bit_values(seed, isa):
+    check(random_binary_network(np.random.default_rng(seed)), isa)
 
 
 def test_recordings_pass_through_the_front_end():

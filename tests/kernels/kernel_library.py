@@ -72,6 +72,19 @@ class Depthwise(c.Structure):
     )
 
 
+class Binary(c.Structure):
+    _fields_ = (
+        *_fields(c.c_uint16, "in_height", "in_width", "pixel_bytes", "out_height", "out_width"),
+        *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
+        *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
+        *_fields(c.c_uint8, "pad_left", "chained"),
+        *_fields(c.c_uint16, "channels", "words"),
+        ("rows", c.c_void_p),
+        ("output", Output),
+        ("stream", c.POINTER(c.c_uint32)),
+    )
+
+
 class Dense(c.Structure):
     _fields_ = (
         ("in_features", c.c_uint16),
@@ -153,6 +166,7 @@ class AddRescaled(c.Structure):
 _STRUCTS = {
     "tk_add_params": Add,
     "tk_add_table_params": AddTable,
+    "tk_binary_params": Binary,
     "tk_add_rescaled_params": AddRescaled,
     "tk_conv2d_params": Conv2D,
     "tk_depthwise_params": Depthwise,
@@ -175,11 +189,16 @@ def build(folder: Path, *, wide: bool = False, isa: Isa = "riscv") -> c.CDLL:
 
 def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | None]:
     params = _STRUCTS[layer.params_type](**layer.fields)
-    if layer.scaling is None or layer.stream is None:
+    if layer.stream is None:
         return params, None
     s, stream = layer.scaling, np.ascontiguousarray(layer.stream)
-    output = Output(s.zero_point, s.low, s.high, s.bits)
+    output = Output(bits=1) if s is None else Output(s.zero_point, s.low, s.high, s.bits)
     pointer = stream.ctypes.data_as(c.POINTER(c.c_uint32))
+    if layer.binary is not None:
+        params.stream, params.output = pointer, output
+        params.rows = c.cast(getattr(library, layer.binary.rows), c.c_void_p).value
+        return params, stream
+    assert s is not None
     if layer.matmul is None:
         params.stream, params.output = pointer, output
         return params, stream
@@ -230,7 +249,8 @@ def _run(
     arena[inp : inp + len(packed)] = np.frombuffer(packed, np.uint8)
     params, keep = _params(library, layer)
     pointers = [c.c_void_p(arena.ctypes.data + one) for one in at]
-    arguments = pointers if layer.scaling is not None else pointers[:2]
+    weighted = layer.scaling is not None or layer.binary is not None
+    arguments = pointers if weighted else pointers[:2]
     assert getattr(library, layer.function)(c.byref(params), *arguments) == 0
     del keep
     untouched = np.ones(len(arena), bool)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.codegen import overlap, pack
+from tinykit.codegen import binary, overlap, pack
+from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.overlap import Overlap
 from tinykit.codegen.sums import Sum, linear_sum, nibble_table
@@ -28,6 +29,7 @@ from tinykit.network.ops import (
     Requantize,
     Reshape,
     Tensor,
+    Threshold,
     integer_range,
 )
 from tinykit.network.packing import activation_bytes
@@ -90,13 +92,14 @@ class Layer:
         index: position among the layers that execute code; the marks count these.
         op: the operator it came from.
         kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "conv2d_pool", "repack",
-            "add", "add_halves", "add_rescaled", "add_table".
+            "add", "add_halves", "add_rescaled", "add_table", "binary_conv2d", "binary_dense".
         function: the C function.
         params_type: the C type of its constants.
         sources: C files below firmware/src that it needs.
         fields: scalar members of the params, in the order of the C struct.
         stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
         matmul: how it is multiplied, or None.
+        binary: how its rows are counted, or None.
         scaling: the requantisation, or None.
         table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
@@ -116,6 +119,7 @@ class Layer:
     fields: dict[str, int]
     stream: NDArray[np.uint32] | None = None
     matmul: Matmul | None = None
+    binary: Binary | None = None
     scaling: Scaling | None = None
     table: NDArray[np.uint8] | None = None
     scratch_bytes: int = 0
@@ -137,7 +141,9 @@ class Layer:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of bias, multiplier and shift, or of a table of sums, in flash."""
+        """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
+        if self.binary is not None:
+            return self.binary.table_bytes
         scaling = 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
         return scaling + (0 if self.table is None else self.table.nbytes)
 
@@ -149,7 +155,7 @@ def tensor_bytes(tensor: Tensor) -> int:
 
 def _unpack_offset(bits: int) -> int:
     """What the kernels add to an unpacked activation, as `tk_unpack_offset` in C."""
-    return 0 if bits == 8 else 1 << (bits - 1)
+    return 0 if bits in (8, 1) else 1 << (bits - 1)
 
 
 def _bounds(rows: NDArray[np.int64], bias: NDArray[np.int64], x: Tensor) -> NDArray[np.int64]:
@@ -166,15 +172,21 @@ def _scaling(
     name: str,
     rows: NDArray[np.int64],
     bias: NDArray[np.int32],
-    requantize: Requantize,
+    requantize: Requantize | Threshold,
     x: Tensor,
     y: Tensor,
 ) -> Scaling:
     """Fold the zero point into the bias and prove that nothing overflows.
 
     Raises:
-        TinykitError: an accumulator can leave 32 bits.
+        TinykitError: an accumulator can leave 32 bits, or one bit is to come out of it.
     """
+    if isinstance(requantize, Threshold):
+        raise TinykitError(
+            f"no kernel gives one bit from {x.bits}-bit inputs.",
+            where=f"layer {name}",
+            remedy="Give its output 8, 4 or 2 bits, or its input and weights one.",
+        )
     wide_bias = bias.astype(np.int64)
     bound = _bounds(rows, wide_bias, x)
     folded = wide_bias - (x.zero_point + _unpack_offset(x.bits)) * rows.sum(axis=1)
@@ -546,13 +558,79 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     )
 
 
+def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+    """A layer of one-bit weights and inputs; a dense one is a convolution over a single pixel."""
+    if isinstance(op, Conv2D):
+        window = _window(op, x, y)
+    else:
+        one = (1, 1)
+        window = _Window(one, one, one, one, one, (0, 0), (0, 0))
+    channels, depth = len(op.weight), op.weight.shape[-1]
+    pixel_bytes = activation_bytes((depth,), 1)
+    taps = op.weight.reshape(channels, -1, depth)
+    how = binary.choose_rows(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
+    scaling = None
+    if isinstance(op.requantize, Threshold):
+        turned, limits = binary.count_limits(taps, op.bias, op.requantize)
+        stream = binary.bit_stream(binary.row_words(turned, how), limits)
+    else:
+        flat = taps.reshape(channels, -1).astype(np.int64)
+        plain = _scaling(op.name, flat, op.bias, op.requantize, x, y)
+        scaling = replace(plain, bias=plain.bias + flat.shape[1])
+        stream = binary.value_stream(
+            binary.row_words(taps, how),
+            *(pack.as_words(one) for one in (scaling.bias, scaling.multiplier, scaling.shift)),
+        )
+    joined = window.dilation[1] == 1
+    return Layer(
+        index=index,
+        op=op,
+        kind="binary_conv2d" if isinstance(op, Conv2D) else "binary_dense",
+        function="tk_binary",
+        params_type="tk_binary_params",
+        sources=("kernels/binary.c", how.source, "kernels/binary_body.h"),
+        fields={
+            "in_height": window.input[0],
+            "in_width": window.input[1],
+            "pixel_bytes": pixel_bytes,
+            "out_height": window.output[0],
+            "out_width": window.output[1],
+            "kernel_height": window.kernel[0],
+            "runs": 1 if joined else window.kernel[1],
+            "run_pixels": window.kernel[1] if joined else 1,
+            "stride_height": window.stride[0],
+            "stride_width": window.stride[1],
+            "dilation_height": window.dilation[0],
+            "dilation_width": window.dilation[1],
+            "pad_top": window.before[0],
+            "pad_left": window.before[1],
+            "chained": int(how.chained),
+            "channels": channels,
+            "words": how.words,
+        },
+        stream=stream,
+        binary=how,
+        scaling=scaling,
+        scratch_bytes=4 * how.words,
+        macs=window.output[0] * window.output[1] * op.weight.size,
+        weight_bits=1,
+        # A pixel's window is in scratch before the pixel is written.
+        overlap=overlap.windowed(
+            _reach(window, replace(x, shape=(*window.input, depth))),
+            activation_bytes((channels,), y.bits),
+            1,
+            backward=False,
+        ),
+    )
+
+
 def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     kind = "avgpool2d" if isinstance(op, AvgPool2D) else "maxpool2d"
     return Layer(
         index=index,
         op=op,
         kind=kind,
-        function=f"tk_{kind}",
+        function=f"tk_{kind}_bits" if x.bits == 1 else f"tk_{kind}",
         params_type="tk_pool_params",
         sources=(f"kernels/{kind}.c", "kernels/pool_body.h"),
         fields={
@@ -801,6 +879,8 @@ def poolable(network: Network) -> list[tuple[Conv2D, AvgPool2D | MaxPool2D]]:
         following = readers.get(op.output, [])
         if not isinstance(op, Conv2D) or len(following) != 1 or op.output == network.output:
             continue
+        if network.tensor(op.inputs[0]).bits == 1:
+            continue
         pool = following[0]
         if not isinstance(pool, AvgPool2D | MaxPool2D):
             continue
@@ -812,6 +892,8 @@ def poolable(network: Network) -> list[tuple[Conv2D, AvgPool2D | MaxPool2D]]:
 def _layer(network: Network, index: int, op: Op, isa: Isa) -> Layer:
     """The Layer of one operator that executes code."""
     x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
+    if isinstance(op, Conv2D | Dense) and x.bits == 1:
+        return _binary(index, op, x, y, isa)
     if isinstance(op, Conv2D):
         return _conv2d(index, op, x, y, isa)
     if isinstance(op, DepthwiseConv2D):

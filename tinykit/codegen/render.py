@@ -22,6 +22,7 @@ _HEADERS = {
     "tk_add_params": "add.h",
     "tk_add_rescaled_params": "add.h",
     "tk_add_table_params": "add.h",
+    "tk_binary_params": "binary.h",
     "tk_conv2d_params": "conv2d.h",
     "tk_conv2d_pool_params": "conv2d_pool.h",
     "tk_dense_params": "dense.h",
@@ -34,6 +35,8 @@ _KINDS = {
     "conv2d_pool": "convolution and pooling, strip by strip",
     "dense": "dense",
     "depthwise": "depthwise convolution",
+    "binary_conv2d": "convolution of one-bit values",
+    "binary_dense": "dense, of one-bit values",
     "avgpool2d": "mean pooling",
     "maxpool2d": "maximum pooling",
     "repack": "reshape",
@@ -111,6 +114,10 @@ def _output_lines(s: Scaling) -> list[str]:
 def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
     """The members of the params that are no numbers, as lines."""
     ident = idents[layer.op.name]
+    if layer.binary is not None:
+        one_bit = [".output = {.bits = 1},"]
+        output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
+        return [f".rows = {layer.binary.rows},", *output, f".stream = {ident}_stream,"]
     if layer.table is not None:
         return [f".table = {ident}_table,"]
     if layer.parts:
@@ -143,7 +150,7 @@ def _call(ident: str, layer: Layer, plan: MemoryPlan) -> list[str]:
     """The lines of `status = function(...)`."""
     tensors = (*layer.inputs, layer.op.output)
     arguments = [f"&{ident}", *(f"&arena[{plan.offset(name)}]" for name in tensors)]
-    if layer.scaling is not None:
+    if layer.scaling is not None or layer.binary is not None:
         scratch = plan.scratch(layer.op.name)
         arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
     call = f"{layer.function}({', '.join(arguments)});"
@@ -200,6 +207,10 @@ def _layer_view(
         comments.append(
             f"{layer.weight_bits}-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; "
             f"output clamped to [{layer.scaling.low}, {layer.scaling.high}]"
+        )
+    elif layer.binary is not None:
+        comments.append(
+            f"1-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; a threshold a channel"
         )
     shapes = " + ".join(_shape(x) for x in inputs)
     return {

@@ -16,9 +16,11 @@ from tinykit.network.ops import (
     Rescale,
     Reshape,
     Tensor,
+    Threshold,
 )
 from tinykit.network.requantize import (
     add_rescale,
+    fold_batch_norm,
     quantize_multiplier,
     requantize_from_scales,
 )
@@ -39,8 +41,10 @@ __all__ = [
     "Reshape",
     "Row",
     "Tensor",
+    "Threshold",
     "add_rescale",
     "export_tflite",
+    "fold_batch_norm",
     "interpret",
     "interpret_all",
     "quantize_multiplier",

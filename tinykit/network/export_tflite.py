@@ -193,7 +193,7 @@ def _add_convolution(network: Network, graph: _Graph, op: Conv2D | DepthwiseConv
         "StrideW": op.stride[1],
         "DilationHFactor": op.dilation[0],
         "DilationWFactor": op.dilation[1],
-        "FusedActivationFunction": _activation(network, op, op.requantize),
+        "FusedActivationFunction": _activation(network, op, _requantize(op)),
     }
     result = graph.index[op.output]
     if isinstance(op, Conv2D):
@@ -218,7 +218,7 @@ def _add_pad(graph: _Graph, op: Windowed, source: Tensor) -> int:
 def _add_dense(network: Network, graph: _Graph, op: Dense) -> None:
     """FULLY_CONNECTED, whose kernel knows one weight scale only; else CONV_2D on one pixel."""
     source, result = network.tensor(op.inputs[0]), network.tensor(op.output)
-    activation = _activation(network, op, op.requantize)
+    activation = _activation(network, op, _requantize(op))
     if op.weight_scale.size == 1 and _derives(network, op, float32_product=True):
         inputs = [graph.index[source.name], *_add_parameters(graph, op, source, op.weight, 0)]
         graph.node(
@@ -301,9 +301,15 @@ def _activation(network: Network, op: Op, step: Requantize | Rescale) -> str:
     )
 
 
+def _requantize(op: Weighted) -> Requantize:
+    """What all layers of 8-bit networks have, and only those are exported."""
+    assert isinstance(op.requantize, Requantize)
+    return op.requantize
+
+
 def _derives(network: Network, op: Weighted, *, float32_product: bool) -> bool:
     """Whether TFLite would compute the op's own multipliers from the scales."""
-    step = op.requantize
+    step = _requantize(op)
     derived = requantize_from_scales(
         network.tensor(op.inputs[0]).scale,
         op.weight_scale,

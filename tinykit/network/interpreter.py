@@ -28,11 +28,12 @@ from tinykit.network.ops import (
     Op,
     Reshape,
     Tensor,
+    Threshold,
     Weighted,
     Windowed,
     integer_range,
 )
-from tinykit.network.requantize import requantize, rescaled_sum
+from tinykit.network.requantize import apply_threshold, requantize, rescaled_sum
 from tinykit.network.validate import accumulator_bound
 
 Floats = NDArray[Any]
@@ -90,6 +91,8 @@ def run_op(
     if isinstance(op, Weighted):
         step = op.requantize
         acc = accumulate(op, x, source)
+        if isinstance(step, Threshold):
+            return apply_threshold(acc, step).astype(np.int8)
         scaled = requantize(
             acc.astype(np.int64),
             step.multiplier,
@@ -123,7 +126,7 @@ def accumulate(op: Weighted, x: Int8Array, source: Tensor) -> Floats:
     centred -= source.zero_point
     weight, bias = op.weight.astype(kind), op.bias.astype(kind)
     if isinstance(op, Conv2D):
-        sums = _conv(op, centred, weight)
+        sums = _conv(op, centred, weight, -1 if source.bits == 1 else 0)
     elif isinstance(op, DepthwiseConv2D):
         sums = _depthwise(op, centred, weight)
     else:
@@ -146,6 +149,12 @@ def _check_input(network: Network, x: Int8Array) -> None:
             f"the features reach from {x.min()} to {x.max()}.",
             where=f"network {network.name}",
             remedy=f"Its input has {source.bits} bits: keep them in {low}..{high}.",
+        )
+    if source.bits == 1 and not x.all():
+        raise TinykitError(
+            "a feature is 0.",
+            where=f"network {network.name}",
+            remedy="Its input has one bit: give -1 or 1.",
         )
 
 
@@ -197,8 +206,8 @@ def _taps(op: Windowed, padded: Floats) -> Iterator[tuple[int, int, Floats]]:
             yield row, column, padded[:, rows, columns]
 
 
-def _conv(op: Conv2D, centred: Floats, weight: Floats) -> Floats:
-    views = [view for _, _, view in _taps(op, _padded(op, centred))]
+def _conv(op: Conv2D, centred: Floats, weight: Floats, border: int) -> Floats:
+    views = [view for _, _, view in _taps(op, _padded(op, centred, border))]
     columns = views[0] if len(views) == 1 else np.concatenate(views, axis=-1)
     flat = columns.reshape(-1, columns.shape[-1]) @ weight.reshape(len(weight), -1).T
     return flat.reshape(*columns.shape[:-1], len(weight))

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinykit.network.ops import Int32Array, Requantize, Rescale
+from tinykit.network.ops import Int32Array, Requantize, Rescale, Threshold
 
 Int64Array = NDArray[np.int64]
 
@@ -121,6 +121,60 @@ def add_rescale(
         low=low,
         high=high,
     )
+
+
+def fold_batch_norm(
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    variance: ArrayLike,
+    *,
+    eps: float,
+    acc_scale: ArrayLike = 1.0,
+) -> Threshold:
+    """The Threshold that equals the sign of a batch normalisation of `acc_scale * acc`.
+
+    +1 where `gamma * (acc_scale * acc - mean) / sqrt(variance + eps) + beta >= 0`, as float64
+    computes it: every step of the formula is monotone in acc, rounding included, so the one place
+    where the sign changes is found by bisection, and no rounding error can move it.
+
+    Args:
+        gamma, beta, mean, variance: (channels,), as in Ioffe and Szegedy, arXiv:1502.03167.
+        eps: what the normalisation adds to the variance.
+        acc_scale: reals per unit of the accumulator, positive: input scale * weight scale.
+
+    Raises:
+        ValueError: a value is not finite, `variance + eps` or `acc_scale` is not positive.
+    """
+    slope, shift, centre, spread, unit = np.broadcast_arrays(
+        *(np.asarray(one, np.float64) for one in (gamma, beta, mean, variance, acc_scale))
+    )
+    deviation = np.sqrt(np.maximum(spread + eps, 0.0))
+    finite = all(np.isfinite(one).all() for one in (slope, shift, centre, deviation, unit))
+    if not finite or (deviation <= 0).any() or (unit <= 0).any():
+        raise ValueError("a batch normalisation must be finite, its variance and scale positive")
+
+    def above(acc: Int64Array) -> NDArray[np.bool_]:
+        return np.asarray(slope * (unit * acc - centre) / deviation + shift >= 0)
+
+    flip = slope < 0
+    # The least accumulator that is on the far side of the change, above `low`, at most `high`.
+    low = np.full(slope.shape, _INT32_MIN - 1, np.int64)
+    high = np.full(slope.shape, _INT32_MAX, np.int64)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        far = above(middle) != flip
+        low, high = np.where(far, low, middle), np.where(far, middle, high)
+    never = above(high) == flip
+    # Where even the largest accumulator is not beyond it, the other direction says so.
+    return Threshold(
+        threshold=np.where(never, _INT32_MIN, high).astype(np.int32), flip=flip ^ never
+    )
+
+
+def apply_threshold(acc: ArrayLike, step: Threshold) -> Int64Array:
+    """-1 or 1 for each of (..., channels) int32 accumulators."""
+    return np.where((np.asarray(acc) >= step.threshold) != step.flip, 1, -1).astype(np.int64)
 
 
 def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike) -> Int64Array:

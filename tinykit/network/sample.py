@@ -28,6 +28,7 @@ from tinykit.network.ops import (
     Rescale,
     Reshape,
     Tensor,
+    Threshold,
     Weighted,
     integer_range,
 )
@@ -81,7 +82,7 @@ class Builder:
         symmetric: bool = False,
     ) -> None:
         low, high = integer_range(bits)
-        zero_point = 0 if symmetric else int(rng.integers(low, high + 1))
+        zero_point = 0 if symmetric or bits == 1 else int(rng.integers(low, high + 1))
         first = Tensor(
             "input", tuple(shape), bits, float(np.float32(rng.uniform(0.01, 0.1))), zero_point
         )
@@ -245,12 +246,12 @@ class Builder:
 
         Args:
             weight_bits: of the weights.
-            bits: of the output.
-            relu: clamp below at the zero point.
+            bits: of the output; 1 gives it a threshold near the median of each channel.
+            relu: clamp below at the zero point; nothing where the output has one bit.
             per_channel: a weight scale for each channel, or one for all.
         """
         source, largest = self.last, integer_range(weight_bits)[1]
-        weight = self.rng.integers(-largest, largest, weight_shape, dtype=np.int8, endpoint=True)
+        weight = _drawn(self.rng, -largest, largest, weight_shape, weight_bits)
         scale = self.rng.uniform(0.5, 1.5, channels if per_channel else 1) * 0.5 / largest
         scale = scale.astype(np.float32).astype(np.float64)
         draft = kind(
@@ -264,6 +265,8 @@ class Builder:
         )
         self._result_shape(draft)
         acc = accumulate(draft, self.x, source)
+        if bits == 1:
+            return self._binarized(draft, acc.reshape(-1, channels))
         spread = np.maximum(acc.reshape(-1, channels).std(axis=0), 1.0)
         drawn = self.rng.normal(0, 0.5, channels) * spread
         if not relu:
@@ -283,6 +286,17 @@ class Builder:
         )
         parts = {**draft.__dict__, "bias": bias, "requantize": step}
         return self._append(kind(**parts), result)
+
+    def _binarized(self, draft: Weighted, acc: np.ndarray[Any, Any]) -> Builder:
+        """Append `draft` with a bias, and thresholds that half its sums (n, channels) reach."""
+        channels = acc.shape[1]
+        bias = self.rng.integers(-9, 9, channels, endpoint=True).astype(np.int32)
+        middle = np.median(acc, axis=0) + self.rng.normal(0, 0.3, channels) * acc.std(axis=0)
+        threshold = (np.rint(middle) + bias).astype(np.int32)
+        step = Threshold(threshold=threshold, flip=self.rng.random(channels) < 0.5)
+        result = Tensor(draft.output, self._result_shape(draft), 1, 1.0, 0)
+        parts = {**draft.__dict__, "bias": bias, "requantize": step}
+        return self._append(type(draft)(**parts), result)
 
     def _calibrated(
         self, op: Op, real: np.ndarray[Any, Any], bits: int, relu: bool
@@ -326,7 +340,16 @@ class Builder:
 def random_input(rng: np.random.Generator, tensor: Tensor, count: int) -> Int8Array:
     """int8 (count, *shape), evenly drawn from all that the tensor's bits hold."""
     low, high = integer_range(tensor.bits)
-    return rng.integers(low, high, (count, *tensor.shape), dtype=np.int8, endpoint=True)
+    return _drawn(rng, low, high, (count, *tensor.shape), tensor.bits)
+
+
+def _drawn(
+    rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...], bits: int
+) -> Int8Array:
+    """Evenly drawn integers from low to high; of one bit, the two ends only."""
+    if bits == 1:
+        return rng.choice(np.array([low, high], np.int8), shape)
+    return rng.integers(low, high, shape, dtype=np.int8, endpoint=True)
 
 
 def ds_cnn(
@@ -473,6 +496,32 @@ def random_network(
     return builder.dense(classes, relu=False, per_channel=bool(rng.random() < 0.5), **head).build()
 
 
+def random_binary_network(rng: np.random.Generator, *, depth: int = 3, classes: int = 5) -> Network:
+    """A small chain of convolutions and maximum pools of one bit, and a head of another width.
+
+    Args:
+        depth: layers before the head.
+        classes: logits.
+    """
+    shape = tuple(int(one) for one in rng.integers((4, 3, 1), (11, 8, 70)))
+    builder = Builder(rng, shape, bits=1, name="random_binary")
+    for i in range(depth):
+        height, width, _ = builder.shape
+        kernel = (int(rng.integers(1, min(height, 4) + 1)), int(rng.integers(1, min(width, 4) + 1)))
+        stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
+        padding = ("same", "valid")[int(rng.integers(0, 2))]
+        if rng.random() < 0.3:
+            builder.pool(MaxPool2D, kernel, stride=stride, padding=padding)
+        else:
+            # The last must fill its bytes to be flattened.
+            filters = 8 * int(rng.integers(1, 5)) if i == depth - 1 else int(rng.integers(1, 70))
+            builder.conv(filters, kernel, stride=stride, padding=padding, weight_bits=1, bits=1)
+    if not _flattens(builder):
+        builder.conv(16, (1, 1), weight_bits=1, bits=1)
+    bits = int(rng.choice((8, 4, 2)))
+    return builder.dense(classes, relu=False, weight_bits=1, bits=bits).build()
+
+
 def _flattens(builder: Builder) -> bool:
     """Whether pixels fill whole bytes, so that a Reshape moves nothing."""
     return builder.shape[-1] % (8 // builder.last.bits) == 0
@@ -565,6 +614,7 @@ __all__ = [
     "ds_cnn",
     "har_cnn",
     "mobilenet",
+    "random_binary_network",
     "random_input",
     "random_network",
     "resnet8",

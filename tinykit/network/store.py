@@ -38,6 +38,7 @@ from tinykit.network.ops import (
     Rescale,
     Reshape,
     Tensor,
+    Threshold,
 )
 
 FORMAT = "tinykit network"
@@ -48,7 +49,7 @@ _MANIFEST = "network.json"
 _SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
 _SEAL_BYTES = 71
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_DTYPES = (np.dtype(np.int8), np.dtype(np.int32), np.dtype(np.float64))
+_DTYPES = tuple(np.dtype(one) for one in (np.bool_, np.int8, np.int32, np.float64))
 _KINDS: dict[str, type[Op]] = {
     kind.__name__: kind
     for kind in (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Add, Reshape)
@@ -297,6 +298,8 @@ def _array(name: str, data: bytes) -> NDArray[Any]:
         raise _fail(f"{name} is not a plain integer or float64 array.")
     stream.seek(0)
     array: NDArray[Any] = np.load(stream, allow_pickle=False)
+    if dtype == np.bool_ and (array.view(np.uint8) > 1).any():
+        raise _fail(f"{name} holds what is neither true nor false.")
     return array
 
 
@@ -348,8 +351,14 @@ def _op(fields: dict[str, Json], arrays: Arrays) -> Op:
     return kind(**values)
 
 
-def _requantize(value: Json, arrays: Arrays) -> Requantize:
+def _requantize(value: Json, arrays: Arrays) -> Requantize | Threshold:
     fields = _mapping(value)
+    if "threshold" in fields:
+        _only(fields, {field.name for field in dataclasses.fields(Threshold)}, "a threshold")
+        return Threshold(
+            threshold=_named_array(fields["threshold"], arrays),
+            flip=_named_array(fields["flip"], arrays),
+        )
     _only(fields, {field.name for field in dataclasses.fields(Requantize)}, "a requantize")
     return Requantize(
         multiplier=_named_array(fields["multiplier"], arrays),
