@@ -5,7 +5,7 @@ from tinykit.bench.anchors import Anchor, Book, Goal, Verdict, load_anchors
 from tinykit.bench.cases import ALL, Case, cases
 from tinykit.bench.compare import Change, changes, default_baseline, regressions
 from tinykit.bench.cores import CORES, cores
-from tinykit.bench.measure import measure
+from tinykit.bench.measure import measure_case
 from tinykit.bench.result import FIGURES, Figures, Result, load, save
 from tinykit.bench.runner import plan, run, save_baseline
 
@@ -27,7 +27,7 @@ __all__ = [
     "default_baseline",
     "load",
     "load_anchors",
-    "measure",
+    "measure_case",
     "plan",
     "regressions",
     "run",

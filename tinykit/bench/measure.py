@@ -8,7 +8,7 @@ counted is also held to be exact, and every layer's output with it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,6 @@ _VECTOR_SYMBOLS = ("tk_vector_features", "tk_vector_scores")
 # An inference of the largest network takes an emulator seconds, on a busy machine many.
 _HANGS_SECONDS = 300.0
 
-Answers = Callable[[Network], Vectors]
-
 
 def one_vector(network: Network) -> Vectors:
     """A random input of a fixed seed and what the interpreter makes of it."""
@@ -47,14 +45,13 @@ def one_vector(network: Network) -> Vectors:
     return make_vectors(network, random_input(rng, network.tensor(network.input), 1))
 
 
-def measure(
+def measure_case(
     case: Case,
     core: str,
     board: Board,
     *,
     build_jobs: int = 0,
     keep: Path | None = None,
-    answers: Answers = one_vector,
 ) -> Result:
     """Generate, build and run `case` under QEMU; faults of the firmware are part of the result.
 
@@ -64,7 +61,6 @@ def measure(
         board: the emulated board with that core.
         build_jobs: compilers at a time; 0 is one per processor.
         keep: folder in which the project stays, under the names of case and core; none by default.
-        answers: gives the embedded input and what the firmware must answer.
     """
     network = case.network()
     counted = INFERENCE if case.layer is None else network.ops[case.layer].name
@@ -72,7 +68,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="tinykit-bench-") as aside:
         folder = Path(aside) / "project" if keep is None else keep / case.name / core
         try:
-            project = generate(network, board, folder, vectors=answers(network))
+            project = generate(network, board, folder, vectors=one_vector(network))
             build = build_project(folder, board, jobs=build_jobs)
             firmware = Firmware(folder, board, project.metadata, None)
             ran = run_firmware(firmware, build, emulator="qemu", timeout=_HANGS_SECONDS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinykit.bench.cases import ALL, Case
 from tinykit.bench.cores import CORES
-from tinykit.bench.measure import measure
+from tinykit.bench.measure import measure_case
 from tinykit.bench.result import Result, by_key, load, save
 from tinykit.bench.tools import tools_digest
 from tinykit.boards import Board
@@ -110,7 +110,9 @@ def _one(
     result = job.finished(known)
     if result is not None:
         return result
-    return measure(job.case, job.core, job.board, build_jobs=1 if workers > 1 else 0, keep=keep)
+    return measure_case(
+        job.case, job.core, job.board, build_jobs=1 if workers > 1 else 0, keep=keep
+    )
 
 
 def _collect(pending: Mapping[Future[Result], Job], pool: ThreadPoolExecutor, take: Note) -> None:

@@ -141,7 +141,7 @@ def _show_results(results: Sequence[Result], book: Book) -> None:
     rows: list[Sequence[object]] = []
     for result in results:
         if result.figures is None:
-            rows.append((result.case, result.core, "not measured", *[None] * 8))
+            rows.append((result.case, result.core, "not measured", *[None] * 7))
             continue
         main = "instructions" if result.is_network else "per_mac"
         own = next(iter(book.anchors_of(*result.key, main)), None)
@@ -154,14 +154,13 @@ def _show_results(results: Sequence[Result], book: Book) -> None:
                 _number(result.figures.per_mac, "per_mac"),
                 result.figures.flash,
                 result.figures.arena,
-                result.figures.stack,
                 _anchor_text(own),
                 f"{result.figures.of(main) / own.value:.2f}" if own else None,
                 _goal_text(goal.goal) if goal else None,
                 _met(goal) if goal else None,
             )
         )
-    columns = ("case", "core", "instructions", "per MAC", "flash B", "arena B", "stack B")
+    columns = ("case", "core", "instructions", "per MAC", "flash B", "arena B")
     title = "Exact counts under QEMU; of one inference, or of the one layer that the case names"
     show_table(title, (*columns, "anchor", "ratio", "goal", "met"), rows, right=2)
 
@@ -194,7 +193,9 @@ def _show_faults(results: Sequence[Result]) -> None:
     if rows:
         show_table("Faults", ("case", "core", "what"), rows, right=3)
     exact = sum(result.exact for result in results)
-    show(f"{exact} of {len(results)} bit-exact: board = interpreter")
+    wrong = sum(bool(result.differences) for result in results)
+    verdict = f"[red]NOT bit-exact: {wrong}[/red]" if wrong else "[green]bit-exact[/green]"
+    show(f"{verdict}: {exact} of {len(results)} measured, board = interpreter")
 
 
 def _show_changes(found: Sequence[Change], path: Path) -> None:
