@@ -19,7 +19,7 @@ import numpy as np
 
 from tinykit.errors import TinykitError
 from tinykit.network import Network, sample
-from tinykit.network.sample import POLICIES, Builder
+from tinykit.network.sample import Builder
 from tinykit.suggest import one_of
 
 Kind = Literal["network", "layer"]
@@ -43,7 +43,7 @@ class Case:
         policy: bits of weights and activations, such as "w4a8".
         what: the shape, for people.
         maker: makes the network at a policy.
-        needs: what `tinykit.network.sample` must have for it.
+        needs: the name that `tinykit.network.sample` must have for it.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Case:
     @property
     def available(self) -> bool:
         """Whether this tinykit can make the network."""
-        return not self.needs or self.needs in POLICIES or hasattr(sample, self.needs)
+        return not self.needs or hasattr(sample, self.needs)
 
     @property
     def layer(self) -> int | None:
@@ -176,7 +176,7 @@ def _layers() -> Iterable[Case]:
         ("dense", "1024 to 128", _dense(1024, 128)),
     )
     for name, what, maker in binary:
-        yield Case(f"{name}-{BINARY}", "layer", BINARY, what, maker, BINARY)
+        yield Case(f"{name}-{BINARY}", "layer", BINARY, what, maker, "Threshold")
 
 
 ALL: tuple[Case, ...] = (*_networks(), *_layers())
