@@ -131,7 +131,8 @@ def layer_record(network: Network, layer: Layer, count: Count, project: Project)
         kernel calls for this layer; "inputs" and "channels"; for windows "window", "stride",
         "dilation" and "padding" as the network has them; "fields", the numbers in the kernel's
         params; "row", values of a row of weights as the kernel sees it, and "chunk"; "backward",
-        whether the last pixels come first; "instructions".
+        whether the last pixels come first; "clamp", the least and greatest output where the kernel
+        requantises; "instructions".
     """
     op, variant = layer.op, layer.matmul.variant if layer.matmul else None
     known = dict(project.metadata["layers"][layer.index])
@@ -147,6 +148,8 @@ def layer_record(network: Network, layer: Layer, count: Count, project: Project)
         "backward": layer.index in project.plan.backward,
         "instructions": round(count.mean),
     }
+    if layer.scaling is not None:
+        record["clamp"] = [layer.scaling.low, layer.scaling.high]
     if isinstance(op, Windowed):
         record["window"] = list(kernel_size(op))
         record["stride"], record["padding"] = list(op.stride), list(op.padding)
