@@ -44,6 +44,7 @@ class Project:
         plan: the memory plan.
         sizes: the estimate of flash and RAM.
         vectors: what the firmware tests itself with; may be fewer than were asked for.
+        layers: the kernels that were chosen, in order.
     """
 
     directory: Path
@@ -52,6 +53,7 @@ class Project:
     plan: MemoryPlan
     sizes: Sizes
     vectors: Vectors
+    layers: tuple[Layer, ...]
 
 
 def generate(
@@ -98,7 +100,7 @@ def generate(
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-    return Project(out, board.id, metadata, plan, sizes, kept)
+    return Project(out, board.id, metadata, plan, sizes, kept, layers)
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
