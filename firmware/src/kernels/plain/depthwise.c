@@ -107,7 +107,7 @@ static __attribute__((noinline)) void put_long(const channel *k, int32_t sum, ui
 TK_INLINE void put(const channel *k, const tk_output *q, int fast, int32_t sum, uint8_t *out)
 {
     if (fast) {
-        *out = (uint8_t)tk_clamp(q, tk_plain_round(&k->scale, sum, 1));
+        *out = (uint8_t)tk_plain_clamp(q, 1, tk_plain_round(&k->scale, sum, 1));
     } else if (tk_plain_short(k->scale.power)) {
         const uint32_t value = (uint32_t)tk_clamp(q, tk_plain_round(&k->scale, sum, 0));
         *out = (uint8_t)((*out & k->keep) | (value & k->mask) << k->shift);
@@ -269,7 +269,7 @@ static void convolve_3x3(const channel *k, uint8_t *out)
     const tk_output q = p->output;
     const int8_t *t = k->taps, *x = k->plane;
     const int32_t w[9] = {t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8]};
-    const int fast = q.bits == 8 && tk_plain_short(k->scale.power) && tk_plain_is_relu(&q);
+    const int fast = q.bits == 8 && tk_plain_short(k->scale.power) && tk_plain_is_fast(&q);
     for (uint32_t col = p->out_width; col != 0; --col, x += p->stride_width, out += k->out_bytes) {
         if (p->stride_height == 2) {
             if (fast) {
