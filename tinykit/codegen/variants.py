@@ -140,6 +140,7 @@ def _plain(weight_bits: int, activation_bits: int, single: bool, rows: int) -> l
 def _plain_variant(group: str, storage: int, activation_bits: int, rows: int) -> Variant:
     lane_bits = {"8": 16, "8q": 8}.get(group)
     pixels = int(group[0])
+    rows = 4 if pixels == 1 else rows
     return Variant(
         expand=f"tk_plain_expand{group}_a{activation_bits}",
         multiply=f"tk_plain_multiply{group}_w{storage}",

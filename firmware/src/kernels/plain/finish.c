@@ -15,29 +15,29 @@ static __attribute__((noinline)) void store_any(const tk_output *q, const uint32
 }
 
 // The same the short way, four sums a turn from `sum` to `end`.
-TK_INLINE void store_fours(const tk_output *q, const tk_plain_scale *s, int relu,
+TK_INLINE void store_fours(const tk_output *q, const tk_plain_scale *s, int fast,
                            const int32_t *sum, const int32_t *end, uint8_t *out, uint32_t step)
 {
     do {
 #pragma GCC unroll 4
         for (uint32_t i = 0; i < 4; ++i, out += step) {
-            *out = (uint8_t)tk_clamp(q, tk_plain_round(s, sum[i], relu));
+            *out = (uint8_t)tk_plain_clamp(q, fast, tk_plain_round(s, sum[i], fast));
         }
         sum += 4;
     } while (sum != end);
 }
 
-// Scales TK_ROWS channels, stored `row_step` bytes apart, the short way.
-TK_INLINE void store_rows(const tk_plain_target *t, int relu, const uint32_t *tail,
+// Scales a block of channels, stored `row_step` bytes apart, the short way.
+TK_INLINE void store_rows(const tk_plain_target *t, int fast, const uint32_t *tail,
                           const int32_t *sum, uint8_t *out, uint32_t row_step, uint32_t step)
 {
     const tk_output q = {t->output->zero_point, t->output->low, t->output->high, 0};
-    const uint32_t *end = tail + 2 * TK_ROWS;
+    const uint32_t *end = tail + 2 * t->rows;
     do {
         const tk_plain_scale s = tk_plain_scale_of(&q, (int32_t)tail[0], (int32_t)tail[1]);
         const int32_t *next = sum + t->count;
         if (tk_plain_short(s.power)) {
-            store_fours(&q, &s, relu, sum, next, out, step);
+            store_fours(&q, &s, fast, sum, next, out, step);
         } else {
             store_any(t->output, tail, sum, t->count, out, step);
         }
@@ -53,10 +53,9 @@ static void pack(const tk_plain_target *t, uint32_t c, uint32_t rows, const uint
     const uint32_t bits = t->output->bits;
     uint8_t *out = t->out;
     for (uint32_t i = t->pixels; i != 0; --i, ++value, out += t->stride) {
-        if (bits == 4 && rows == TK_ROWS) {
+        if (bits == 4 && rows == t->rows) {
             uint8_t *byte = out + (c >> 1);
-#pragma GCC unroll 2
-            for (uint32_t r = 0; r < TK_ROWS; r += 2) {
+            for (uint32_t r = 0; r < rows; r += 2) {
                 *byte++ = (uint8_t)((value[8 * r] & 15u) | (uint32_t)value[8 * r + 8] << 4);
             }
         } else {
@@ -69,21 +68,21 @@ static void pack(const tk_plain_target *t, uint32_t c, uint32_t rows, const uint
 
 void tk_plain_finish(const tk_plain_target *t, const uint32_t *tail, uint32_t c, const int32_t *sum)
 {
-    const uint32_t left = t->channels - c;
+    const uint32_t left = t->channels - c, rows = left < t->rows ? left : t->rows;
     const int whole = t->output->bits == 8;
-    uint8_t value[8 * TK_ROWS];
+    uint8_t value[8 * 4];
     uint8_t *out = whole ? t->out + c : value;
     const uint32_t row_step = whole ? 1 : 8, step = whole ? t->stride : 1;
-    if (t->pixels != t->count || t->count % 4 != 0 || left < TK_ROWS) {
-        for (uint32_t r = 0; r < TK_ROWS && r < left; ++r, out += row_step) {
+    if (t->pixels != t->count || t->count % 4 != 0 || rows != t->rows) {
+        for (uint32_t r = 0; r < rows; ++r, out += row_step) {
             store_any(t->output, tail + 2 * r, sum + r * t->count, t->pixels, out, step);
         }
-    } else if (tk_plain_is_relu(t->output)) {
+    } else if (tk_plain_is_fast(t->output)) {
         store_rows(t, 1, tail, sum, out, row_step, step);
     } else {
         store_rows(t, 0, tail, sum, out, row_step, step);
     }
     if (!whole) {
-        pack(t, c, left < TK_ROWS ? left : TK_ROWS, value);
+        pack(t, c, rows, value);
     }
 }

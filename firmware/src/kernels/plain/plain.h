@@ -30,7 +30,11 @@
 TK_INLINE void tk_plain_mac(int32_t *sum, int32_t a, int32_t b)
 {
 #if defined(__riscv)
-    __asm__ volatile("add %0, %0, %1" : "+r"(*sum) : "r"(a * b) : "memory");
+    int32_t product;
+    __asm__ volatile("mul %1, %2, %3\n\tadd %0, %0, %1"
+                     : "+r"(*sum), "=&r"(product)
+                     : "r"(a), "r"(b)
+                     : "memory");
 #else
     *sum += a * b;
     __asm__ volatile("" : "+r"(*sum)::"memory");

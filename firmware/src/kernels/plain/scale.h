@@ -33,10 +33,28 @@ TK_INLINE int tk_plain_short(int32_t power)
 #endif
 }
 
-// Whether negative values end at the least output however they are rounded.
-TK_INLINE int tk_plain_is_relu(const tk_output *q)
+// Whether the usual short cuts hold: negative values end at the least output however they are
+// rounded and, where the core has an instruction for that clamp, outputs fill a byte.
+TK_INLINE int tk_plain_is_fast(const tk_output *q)
 {
+#if defined(__ARM_FEATURE_SAT)
+    return q->low == -128 && q->high == 127 && q->zero_point == -128;
+#else
     return q->low == q->zero_point;
+#endif
+}
+
+// `fast` as above.
+TK_INLINE int32_t tk_plain_clamp(const tk_output *q, int fast, int32_t value)
+{
+#if defined(__ARM_FEATURE_SAT)
+    if (fast) {
+        __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
+        return value;
+    }
+#endif
+    (void)fast;
+    return tk_clamp(q, value);
 }
 
 TK_INLINE tk_plain_scale tk_plain_scale_of(const tk_output *q, int32_t multiplier, int32_t power)
@@ -60,11 +78,11 @@ TK_INLINE int32_t tk_plain_high(int32_t a, int32_t b)
 #endif
 }
 
-// One sum, short way, without the clamp. `relu` as tk_plain_is_relu says.
-TK_INLINE int32_t tk_plain_round(const tk_plain_scale *s, int32_t sum, int relu)
+// One sum, short way, without the clamp. `fast` as above.
+TK_INLINE int32_t tk_plain_round(const tk_plain_scale *s, int32_t sum, int fast)
 {
     int32_t high = tk_plain_high(sum * 4, s->multiplier);
-    if (!relu) {
+    if (!fast) {
         high += (high >> 31) * 2;
     }
     return (high + s->constant) >> (s->power & 31);
