@@ -500,7 +500,7 @@ def _plain_depthwise(
             pack.short_shift_words(scaling.shift),
         ),
         pack.padded(plane[0] * plane[1], 4) + window.kernel[0] * window.kernel[1],
-        False,
+        True,
     )
 
 
