@@ -49,7 +49,7 @@ class Conv2D(c.Structure):
         *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
         *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
         *_fields(c.c_uint8, "pad_left", "group", "blank", "backward"),
-        *_fields(c.c_uint16, "run_values", "run_step"),
+        *_fields(c.c_uint16, "run_values", "run_step", "column_bytes"),
         *_fields(c.c_void_p, "expand", "multiply"),
         ("matmul", Matmul),
     )

@@ -26,7 +26,7 @@ def built(tmp_path_factory):
     return kernel_library.build(tmp_path_factory.mktemp("k"))
 
 
-@pytest.fixture(params=["dsp"])
+@pytest.fixture(params=["dsp", "mve"])
 def library(request, built):
     return request.param, built
 

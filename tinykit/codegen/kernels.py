@@ -238,8 +238,9 @@ def _choose(
     single = runs == 0
     for variant in variants(isa, bits, x.bits, single=single):
         padded = pack.pad_runs(rows, max(runs, 1), variant.run_block)
-        ordered = padded[:, pack.plane_order(padded.shape[1], variant.planes)]
-        full = pack.pad_rows(ordered, variant.block)
+        if variant.planes < 8:
+            padded = padded[:, pack.plane_order(padded.shape[1], variant.planes)]
+        full = pack.pad_rows(padded, variant.block)
         chunk = chunk_length(variant, full, x.bits)
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
         if chunk == 0 or inner >= _INT32_LIMIT:
@@ -271,8 +272,10 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     )
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
-    run_step = pack.padded(run_values, variant.run_block) * variant.column_bytes
-    columns = window.kernel[0] * runs * run_step
+    run_step = pack.padded(run_values, variant.run_block)
+    if not variant.apart:
+        run_step *= variant.column_bytes
+    columns = matmul.length * variant.column_bytes
     border = -(-run_pixels * -(-pixel_bits // 8) // 4) * 4 if any(op.padding) else 0
     return Layer(
         index=index,
@@ -301,11 +304,12 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
             "backward": 0,
             "run_values": run_values,
             "run_step": run_step,
+            "column_bytes": columns,
         },
         stream=stream,
         matmul=matmul,
         scaling=scaling,
-        scratch_bytes=max(columns + variant.group * border, matmul.length * variant.column_bytes),
+        scratch_bytes=columns + variant.group * border,
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
         overlap=overlap.windowed(
@@ -375,6 +379,12 @@ def _depthwise_scratch(
     return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
 
 
+def _mve_depthwise_scratch(plane_width: int, window: _Window) -> int:
+    """As mve/depthwise.c takes it: where the taps lie, then the ring of rows."""
+    taps = window.kernel[0] * window.kernel[1]
+    return 4 * (taps + taps % 2) + 16 * window.extent[0] * plane_width
+
+
 def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     window = _window(op, x, y)
     channels = op.weight.shape[2]
@@ -383,13 +393,25 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     plane = _plane(window)
     kernel = window.kernel
     in_place = x.shape == y.shape and x.bits == y.bits == 8
+    shift = scaling.shift
+    bias, multiplier = pack.as_words(scaling.bias), pack.as_words(scaling.multiplier)
+    if isa == "mve":
+        sources: tuple[str, ...] = ("kernels/mve/depthwise.c",)
+        stream = pack.mve_depthwise_stream(bias, taps, multiplier, pack.negated_words(shift))
+        scratch = _mve_depthwise_scratch(plane[1], window)
+    else:
+        sources = (f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c")
+        stream = pack.depthwise_stream(
+            bias, taps, op.weight_bits, multiplier, pack.power_words(shift)
+        )
+        scratch = _depthwise_scratch(op, x, plane, kernel)
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
         function=f"tk_{isa}_depthwise",
         params_type="tk_depthwise_params",
-        sources=(f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c"),
+        sources=sources,
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -411,15 +433,9 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             "weight_bits": op.weight_bits,
             "in_zero_point": x.zero_point,
         },
-        stream=pack.depthwise_stream(
-            pack.as_words(scaling.bias),
-            taps,
-            op.weight_bits,
-            pack.as_words(scaling.multiplier),
-            pack.power_words(scaling.shift),
-        ),
+        stream=stream,
         scaling=scaling,
-        scratch_bytes=_depthwise_scratch(op, x, plane, kernel),
+        scratch_bytes=scratch,
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
         overlap=overlap.IN_PLACE if in_place else overlap.NONE,

@@ -125,3 +125,78 @@ def depthwise_stream(
     return np.concatenate(
         [bias[:, None], multiplier[:, None], shift[:, None], words_of(taps, bits)], axis=1
     ).reshape(-1)
+
+
+_MVE_BLOCK_WORDS = 4
+_MVE_LANES = 16
+
+
+def negated_words(shift: NDArray[np.integer[Any]]) -> WordArray:
+    """Right shifts as VRSHL takes them: negative ones."""
+    return as_words(-shift.astype(np.int64))
+
+
+def mve_row_words(rows: Int8Array, bits: int) -> WordArray:
+    """Rows for the MVE multipliers: (c, k) int8, k in whole blocks, to (c, words).
+
+    A block is 16 bytes, which hold 8 / bits planes of 16 values, the first in the lowest bits.
+    """
+    planes = 8 // bits
+    blocks = rows.reshape(len(rows), -1, planes, _MVE_LANES)
+    return words_of(blocks.transpose(0, 1, 3, 2).reshape(len(rows), -1), bits)
+
+
+def _any_shift(multiplier: WordArray, shift: WordArray) -> WordArray:
+    """The word at the start of an MVE stream; see mve/finish.h."""
+    found = (shift.astype(np.int32) >= 0) & (multiplier != 0)
+    return np.array([found.any()], np.uint32)
+
+
+def _mve_stream(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray, together: int
+) -> WordArray:
+    """Channels in fours, the blocks of `together` rows in turn; the rest one by one."""
+    fours = len(rows) // 4 * 4
+    scale = np.stack([bias, multiplier, shift], axis=1)
+    words = rows.shape[1]
+    blocks = rows[:fours].reshape(
+        fours // together, together, words // _MVE_BLOCK_WORDS, _MVE_BLOCK_WORDS
+    )
+    parts = [
+        blocks.transpose(0, 2, 1, 3).reshape(fours // 4, 4 * words),
+        scale[:fours].reshape(-1, 4, 3).transpose(0, 2, 1).reshape(fours // 4, 12),
+    ]
+    rest = np.concatenate([rows[fours:], scale[fours:]], axis=1)
+    return np.concatenate(
+        [_any_shift(multiplier, shift), np.concatenate(parts, axis=1).reshape(-1), rest.reshape(-1)]
+    )
+
+
+def mve_stream_of_pairs(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """As mve/multiply4_body.h reads it."""
+    return _mve_stream(bias, rows, multiplier, shift, 2)
+
+
+def mve_stream_of_fours(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """As mve/multiply1_body.h reads it."""
+    return _mve_stream(bias, rows, multiplier, shift, 4)
+
+
+def mve_depthwise_stream(
+    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """As mve/depthwise.c reads it: taps (c, taps) as bytes, in blocks of 16 channels."""
+    channels, count = taps.shape
+    short = -channels % _MVE_LANES
+    full = np.pad(taps, ((0, short), (0, count % 2))).reshape(-1, _MVE_LANES, count + count % 2)
+    weights = words_of(full.transpose(0, 2, 1).reshape(len(full), -1), 8)
+    scale = np.pad(np.stack([bias, multiplier, shift]), ((0, 0), (0, short)))
+    # Channel 4 i + j of a block to place (j, what, i).
+    lanes = scale.reshape(3, -1, 4, 4).transpose(1, 3, 0, 2).reshape(len(full), -1)
+    return np.concatenate(
+        [_any_shift(multiplier, shift), np.concatenate([weights, lanes], axis=1).reshape(-1)]
+    )

@@ -44,6 +44,7 @@ class Variant:
         rows: packs rows (c, k) of int8 at `storage` bits.
         stream: joins biases, rows, multipliers and shifts.
         shift: encodes right shifts.
+        apart: each pixel of a group has its own row in the columns; elsewhere their values alternate.
     """
 
     expand: str
@@ -60,6 +61,7 @@ class Variant:
     rows: Callable[[Int8Array, int], WordArray]
     stream: Stream
     shift: Callable[[NDArray[np.integer[Any]]], WordArray]
+    apart: bool = False
 
 
 def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) -> list[Variant]:
@@ -72,6 +74,8 @@ def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) 
     """
     if isa == "dsp":
         return _dsp(weight_bits, activation_bits, single)
+    if isa == "mve":
+        return [_mve_variant(weight_bits, activation_bits, 1 if single else 4)]
     raise NotImplementedError(isa)
 
 
@@ -110,6 +114,30 @@ def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:
         rows=pack.dsp_row_words,
         stream=pack.stream_of_pairs if group == 1 else pack.stream_of_rows,
         shift=pack.power_words,
+    )
+
+
+def _mve_variant(storage: int, activation_bits: int, group: int) -> Variant:
+    folder = "kernels/mve"
+    return Variant(
+        expand=f"tk_mve_expand{group}_a{activation_bits}",
+        multiply=f"tk_mve_multiply{group}_w{storage}",
+        sources=(
+            f"{folder}/expand_a{activation_bits}.c",
+            f"{folder}/multiply{group}_w{storage}.c",
+        ),
+        group=group,
+        storage=storage,
+        run_block=1,
+        block=128 // storage,
+        column_bytes=group,
+        planes=8,
+        sum_shift=0,
+        lane_limit=None,
+        rows=pack.mve_row_words,
+        stream=pack.mve_stream_of_fours if group == 1 else pack.mve_stream_of_pairs,
+        shift=pack.negated_words,
+        apart=True,
     )
 
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Eight inner products at once: two channels times four pixels.
+//
+// VMLADAVA does 16 products and adds them to a register of the core, which must have an even
+// number. There are eight of those, the link register included, so eight sums share the loads of
+// two rows and four columns: 14 vector instructions for 128 products. All odd registers hold
+// pointers and the count; the compiler does not get that far, so this is one piece of assembly.
+#ifndef TINYKIT_MVE_DOT4_H
+#define TINYKIT_MVE_DOT4_H
+
+#include "dot.h"
+
+#if defined(__ARM_FEATURE_MVE)
+
+// 16 values of two rows, in w0 and w1, times the four columns; `a` is empty where sums start.
+#define TK_DOT4_PLANE(a, w0, w1)                                                                   \
+    "vldrb.8 q2, [r1], #16\n\t"                                                                    \
+    "vmladav" a ".s8 r0, " w0 ", q2\n\t"                                                           \
+    "vmladav" a ".s8 r8, " w1 ", q2\n\t"                                                           \
+    "vldrb.8 q3, [r3], #16\n\t"                                                                    \
+    "vmladav" a ".s8 r2, " w0 ", q3\n\t"                                                           \
+    "vmladav" a ".s8 r10, " w1 ", q3\n\t"                                                          \
+    "vldrb.8 q2, [r7], #16\n\t"                                                                    \
+    "vmladav" a ".s8 r4, " w0 ", q2\n\t"                                                           \
+    "vmladav" a ".s8 r12, " w1 ", q2\n\t"                                                          \
+    "vldrb.8 q3, [r5], #16\n\t"                                                                    \
+    "vmladav" a ".s8 r6, " w0 ", q3\n\t"                                                           \
+    "vmladav" a ".s8 lr, " w1 ", q3\n\t"
+
+#define TK_DOT4_ROWS                                                                               \
+    "vldrb.8 q0, [r9], #16\n\t"                                                                    \
+    "vldrb.8 q1, [r9], #16\n\t"
+
+// A plane of narrow weights that has `above` bits above it in its byte.
+#define TK_DOT4_LOWER(a, above, drop)                                                              \
+    "vshl.i8 q4, q0, #" above "\n\t"                                                               \
+    "vshl.i8 q5, q1, #" above "\n\t"                                                               \
+    "vshr.s8 q4, q4, #" drop "\n\t"                                                                \
+    "vshr.s8 q5, q5, #" drop "\n\t" TK_DOT4_PLANE(a, "q4", "q5")
+
+// The topmost plane.
+#define TK_DOT4_TOP(drop)                                                                          \
+    "vshr.s8 q0, q0, #" drop "\n\t"                                                                \
+    "vshr.s8 q1, q1, #" drop "\n\t" TK_DOT4_PLANE("a", "q0", "q1")
+
+// A block: 14 instructions for 128 products with weights of 8 bits, 32 for 256 with 4 bits, 64 for
+// 512 with 2 bits.
+#define TK_BLOCK4_W8(a) TK_DOT4_ROWS TK_DOT4_PLANE(a, "q0", "q1")
+#define TK_BLOCK4_W4(a) TK_DOT4_ROWS TK_DOT4_LOWER(a, "4", "4") TK_DOT4_TOP("4")
+#define TK_BLOCK4_W2(a)                                                                            \
+    TK_DOT4_ROWS TK_DOT4_LOWER(a, "6", "6") TK_DOT4_LOWER("a", "4", "6")                           \
+        TK_DOT4_LOWER("a", "2", "6") TK_DOT4_TOP("6")
+
+// Two rows, `blocks` blocks in turn, times the four columns at `columns`, `length` bytes apart: the
+// sums of each row become a vector. The first block sets the sums, so that nothing is cleared.
+#define TK_DOT4(rows, columns, length, blocks, sum)                                                \
+    do {                                                                                           \
+        register const int8_t *x_ __asm__("r1") = (columns);                                       \
+        register uint32_t length_ __asm__("r5") = (length);                                        \
+        register const uint32_t *w_ __asm__("r9") = (rows);                                        \
+        register uint32_t n_ __asm__("r11") = (blocks);                                            \
+        __asm__ volatile("add r3, r1, r5\n\t"                                                      \
+                         "add r7, r3, r5\n\t"                                                      \
+                         "add r5, r7, r5\n\t" TK_BLOCK4("") "subs r11, r11, #1\n\t"                \
+                                                            "beq 2f\n"                             \
+                                                            "1:\n\t" TK_BLOCK4(                    \
+                                                                "a") "subs r11, r11, #1\n\t"       \
+                                                                     "bne 1b\n"                    \
+                                                                     "2:\n\t"                      \
+                                                                     "vmov %q[s0][2], %q[s0][0], " \
+                                                                     "r0, r4\n\t"                  \
+                                                                     "vmov %q[s0][3], %q[s0][1], " \
+                                                                     "r2, r6\n\t"                  \
+                                                                     "vmov %q[s1][2], %q[s1][0], " \
+                                                                     "r8, r12\n\t"                 \
+                                                                     "vmov %q[s1][3], %q[s1][1], " \
+                                                                     "r10, lr\n\t"                 \
+                         : [s0] "=w"((sum)[0]), [s1] "=w"((sum)[1]), "+r"(x_), "+r"(length_),      \
+                           "+r"(w_), "+r"(n_)                                                      \
+                         :                                                                         \
+                         : "r0", "r2", "r3", "r4", "r6", "r7", "r8", "r10", "r12", "lr", "q0",     \
+                           "q1", "q2", "q3", "q4", "q5", "cc", "memory");                          \
+    } while (0)
+
+#endif
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// From sums in vectors to bytes in memory, for cores with MVE.
+//
+// A stream starts with one word, nonzero where some shift of the layer is not to the right by one
+// at least. Shifts are stored negated, as VRSHL takes them.
+#ifndef TINYKIT_MVE_FINISH_H
+#define TINYKIT_MVE_FINISH_H
+
+#include "tinykit/packing.h"
+#include "tinykit/requantize.h"
+
+#define TK_INLINE static inline __attribute__((always_inline))
+
+#if defined(__ARM_FEATURE_MVE)
+
+#include <arm_mve.h>
+
+// How the right shift rounds.
+typedef enum {
+    // Halves upwards: right where all negative values are clamped to the zero point.
+    TK_ROUND_UP,
+    // Halves away from zero.
+    TK_ROUND_AWAY,
+    // As before, and there are shifts to the left or by nothing.
+    TK_SHIFT_ANY,
+} tk_rounding;
+
+TK_INLINE tk_rounding tk_rounding_of(const tk_output *q, uint32_t any_shift)
+{
+    if (any_shift != 0) {
+        return TK_SHIFT_ANY;
+    }
+    return q->low == q->zero_point ? TK_ROUND_UP : TK_ROUND_AWAY;
+}
+
+// Scales four sums, each with its own multiplier and negated shift.
+TK_INLINE int32x4_t tk_scale_each(int32x4_t sum, int32x4_t multiplier, int32x4_t shift,
+                                  tk_rounding rounding)
+{
+    if (rounding == TK_SHIFT_ANY) {
+        const int32x4_t none = vdupq_n_s32(0);
+        sum = vshlq_s32(sum, vmaxq_s32(shift, none));
+        shift = vminq_s32(shift, none);
+    }
+    sum = vqrdmulhq_s32(sum, multiplier);
+    if (rounding == TK_ROUND_AWAY) {
+        sum = vaddq_s32(sum, vshrq_n_s32(sum, 31));
+    } else if (rounding == TK_SHIFT_ANY) {
+        // Where the shift is 0 there is nothing to round.
+        sum = vaddq_s32(sum, vshrq_n_s32(vandq_s32(sum, shift), 31));
+    }
+    return vrshlq_s32(sum, shift);
+}
+
+// Scales four sums of one channel.
+TK_INLINE int32x4_t tk_scale_same(int32x4_t sum, int32_t multiplier, int32_t shift,
+                                  tk_rounding rounding)
+{
+    if (rounding == TK_SHIFT_ANY) {
+        return tk_scale_each(sum, vdupq_n_s32(multiplier), vdupq_n_s32(shift), rounding);
+    }
+    sum = vqrdmulhq_n_s32(sum, multiplier);
+    if (rounding == TK_ROUND_AWAY) {
+        sum = vaddq_s32(sum, vshrq_n_s32(sum, 31));
+    }
+    return vrshlq_n_s32(sum, shift);
+}
+
+// Adds the zero point, clamps and narrows: byte 4 i + j of the result comes from lane i of s<j>.
+TK_INLINE int8x16_t tk_narrow(const tk_output *q, int32x4_t s0, int32x4_t s1, int32x4_t s2,
+                              int32x4_t s3)
+{
+    int16x8_t even = vqmovntq_s32(vqmovnbq_s32(vuninitializedq_s16(), s0), s2);
+    int16x8_t odd = vqmovntq_s32(vqmovnbq_s32(vuninitializedq_s16(), s1), s3);
+    even = vqaddq_n_s16(even, q->zero_point);
+    odd = vqaddq_n_s16(odd, q->zero_point);
+    const int8x16_t bytes = vqmovntq_s16(vqmovnbq_s16(vuninitializedq_s8(), even), odd);
+    return vminq_s8(vmaxq_s8(bytes, vdupq_n_s8(q->low)), vdupq_n_s8(q->high));
+}
+
+// The low nibbles of the bytes of each word, next to each other in its lower half.
+TK_INLINE uint32x4_t tk_pack_nibbles(uint32x4_t words)
+{
+    words = vandq_u32(words, vdupq_n_u32(0x0F0F0F0Fu));
+    words = vandq_u32(vorrq_u32(words, vshrq_n_u32(words, 4)), vdupq_n_u32(0x00FF00FFu));
+    return vorrq_u32(words, vshrq_n_u32(words, 8));
+}
+
+// The low two bits of the bytes of each word, next to each other in its lowest byte.
+TK_INLINE uint32x4_t tk_pack_crumbs(uint32x4_t words)
+{
+    words = vandq_u32(words, vdupq_n_u32(0x03030303u));
+    words = vandq_u32(vorrq_u32(words, vshrq_n_u32(words, 6)), vdupq_n_u32(0x000F000Fu));
+    return vorrq_u32(words, vshrq_n_u32(words, 12));
+}
+
+// Stores the four bytes of each lane, channels that follow each other, at `out` + `at`. Addresses
+// that are no multiples of what a lane stores go one by one.
+TK_INLINE void tk_store_lanes(const tk_output *q, int8x16_t bytes, uint32x4_t at, uint32_t stride,
+                              uint8_t *out)
+{
+    uint32x4_t words = vreinterpretq_u32_s8(bytes);
+    const uint32_t size = q->bits / 2u;
+    if (q->bits == 4) {
+        words = tk_pack_nibbles(words);
+    } else if (q->bits == 2) {
+        words = tk_pack_crumbs(words);
+    }
+    if ((((uint32_t)(uintptr_t)out | stride) & (size - 1u)) != 0) {
+        uint32_t word[4], offset[4];
+        vst1q_u32(word, words);
+        vst1q_u32(offset, at);
+        for (uint32_t i = 0; i < 4; ++i) {
+            for (uint32_t byte = 0; byte < size; ++byte) {
+                out[offset[i] + byte] = (uint8_t)(word[i] >> 8u * byte);
+            }
+        }
+    } else if (q->bits == 8) {
+        vstrwq_scatter_offset_u32((uint32_t *)(void *)out, at, words);
+    } else if (q->bits == 4) {
+        vstrhq_scatter_offset_u32((uint16_t *)(void *)out, at, words);
+    } else {
+        vstrbq_scatter_offset_u32(out, at, words);
+    }
+}
+
+#endif
+
+// Scales one sum, bias included, of channel `c` and stores it in the pixel at `out`.
+TK_INLINE void tk_finish_one(const tk_output *q, int32_t sum, int32_t multiplier, int32_t shift,
+                             uint32_t c, uint8_t *out)
+{
+    tk_put(out, c, q->bits, tk_requantize_one(q, sum, multiplier, -shift));
+}
+
+#endif
