@@ -379,10 +379,73 @@ def _depthwise_scratch(
     return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
 
 
-def _mve_depthwise_scratch(plane_width: int, window: _Window) -> int:
-    """As mve/depthwise.c takes it: where the taps lie, then the ring of rows."""
-    taps = window.kernel[0] * window.kernel[1]
-    return 4 * (taps + taps % 2) + 16 * window.extent[0] * plane_width
+@dataclass(frozen=True)
+class _DepthwiseKernel:
+    """A C function, its files, what it reads and the scratch it needs."""
+
+    function: str
+    sources: tuple[str, ...]
+    stream: NDArray[np.uint32]
+    scratch_bytes: int
+
+
+def _depthwise_kernel(
+    op: DepthwiseConv2D, window: _Window, taps: Int8Array, scaling: Scaling, x: Tensor, isa: Isa
+) -> _DepthwiseKernel:
+    """The kernel for taps (c, kernel height * kernel width)."""
+    plane = _plane(window)
+    if isa == "mve":
+        return _mve_depthwise_kernel(op, window, taps, scaling, x)
+    return _DepthwiseKernel(
+        function=f"tk_{isa}_depthwise",
+        sources=(f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c"),
+        stream=pack.depthwise_stream(
+            pack.as_words(scaling.bias),
+            taps,
+            op.weight_bits,
+            pack.as_words(scaling.multiplier),
+            pack.power_words(scaling.shift),
+        ),
+        scratch_bytes=_depthwise_scratch(op, x, plane, window.kernel),
+    )
+
+
+def _mve_depthwise_kernel(
+    op: DepthwiseConv2D, window: _Window, taps: Int8Array, scaling: Scaling, x: Tensor
+) -> _DepthwiseKernel:
+    bias, multiplier = pack.as_words(scaling.bias), pack.as_words(scaling.multiplier)
+    shift = pack.negated_words(scaling.shift)
+    plane = _plane(window)
+    tiled = (
+        window.kernel == (3, 3)
+        and window.stride == window.dilation == (1, 1)
+        and max(window.output) > 1
+        and op.depth_multiplier == 1
+        and len(taps) % 4 == 0
+        and not pack.mve_any_shift(multiplier, shift)
+    )
+    if tiled:
+        along = 0 if window.output[0] > window.output[1] else 1
+        # Two strips, the sums of one, four rows unpacked; see mve/depthwise_3x3.c.
+        strips = 2 * 16 * (plane[along] + 4)
+        sums = 16 * 4 * -(-window.output[along] // 2)
+        rows = 4 * 4 * window.input[along] if x.bits < 8 else 0
+        return _DepthwiseKernel(
+            function="tk_mve_depthwise_3x3",
+            sources=("kernels/mve/depthwise_3x3.c",),
+            stream=pack.mve_depthwise_3x3_stream(
+                bias, taps, multiplier, shift, along_rows=along == 0
+            ),
+            scratch_bytes=strips + sums + rows,
+        )
+    # Where the taps lie, and a ring of rows; see mve/depthwise.c.
+    places = len(taps[0]) + len(taps[0]) % 2
+    return _DepthwiseKernel(
+        function="tk_mve_depthwise",
+        sources=("kernels/mve/depthwise.c",),
+        stream=pack.mve_depthwise_stream(bias, taps, multiplier, shift),
+        scratch_bytes=4 * places + 16 * window.extent[0] * plane[1],
+    )
 
 
 def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
@@ -393,25 +456,14 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     plane = _plane(window)
     kernel = window.kernel
     in_place = x.shape == y.shape and x.bits == y.bits == 8
-    shift = scaling.shift
-    bias, multiplier = pack.as_words(scaling.bias), pack.as_words(scaling.multiplier)
-    if isa == "mve":
-        sources: tuple[str, ...] = ("kernels/mve/depthwise.c",)
-        stream = pack.mve_depthwise_stream(bias, taps, multiplier, pack.negated_words(shift))
-        scratch = _mve_depthwise_scratch(plane[1], window)
-    else:
-        sources = (f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c")
-        stream = pack.depthwise_stream(
-            bias, taps, op.weight_bits, multiplier, pack.power_words(shift)
-        )
-        scratch = _depthwise_scratch(op, x, plane, kernel)
+    found = _depthwise_kernel(op, window, taps, scaling, x, isa)
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=f"tk_{isa}_depthwise",
+        function=found.function,
         params_type="tk_depthwise_params",
-        sources=sources,
+        sources=found.sources,
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -433,9 +485,9 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             "weight_bits": op.weight_bits,
             "in_zero_point": x.zero_point,
         },
-        stream=stream,
+        stream=found.stream,
         scaling=scaling,
-        scratch_bytes=scratch,
+        scratch_bytes=found.scratch_bytes,
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
         overlap=overlap.IN_PLACE if in_place else overlap.NONE,

@@ -146,10 +146,14 @@ def mve_row_words(rows: Int8Array, bits: int) -> WordArray:
     return words_of(blocks.transpose(0, 1, 3, 2).reshape(len(rows), -1), bits)
 
 
+def mve_any_shift(multiplier: WordArray, shift: WordArray) -> bool:
+    """Whether some shift is not to the right by one at least; see mve/finish.h."""
+    return bool(((shift.astype(np.int32) >= 0) & (multiplier != 0)).any())
+
+
 def _any_shift(multiplier: WordArray, shift: WordArray) -> WordArray:
-    """The word at the start of an MVE stream; see mve/finish.h."""
-    found = (shift.astype(np.int32) >= 0) & (multiplier != 0)
-    return np.array([found.any()], np.uint32)
+    """The word at the start of an MVE stream."""
+    return np.array([mve_any_shift(multiplier, shift)], np.uint32)
 
 
 def _mve_stream(
@@ -200,3 +204,19 @@ def mve_depthwise_stream(
     return np.concatenate(
         [_any_shift(multiplier, shift), np.concatenate([weights, lanes], axis=1).reshape(-1)]
     )
+
+
+def mve_depthwise_3x3_stream(
+    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray, *, along_rows: bool
+) -> WordArray:
+    """As mve/depthwise_3x3.c reads it.
+
+    Args:
+        taps: (c, 9), row by row.
+        along_rows: the strips run down the rows, not along the columns.
+    """
+    # (c, along, across)
+    places = taps.reshape(-1, 3, 3) if along_rows else taps.reshape(-1, 3, 3).transpose(0, 2, 1)
+    weights = words_of(np.pad(places, ((0, 0), (0, 0), (0, 1))).reshape(len(taps), -1), 8)
+    scale = np.stack([bias, multiplier, shift], axis=1)
+    return np.concatenate([weights, scale], axis=1).reshape(-1)

@@ -44,7 +44,7 @@ class Variant:
         rows: packs rows (c, k) of int8 at `storage` bits.
         stream: joins biases, rows, multipliers and shifts.
         shift: encodes right shifts.
-        apart: each pixel of a group has its own row in the columns; elsewhere their values alternate.
+        apart: each pixel of a group has its own row in the columns; elsewhere values alternate.
     """
 
     expand: str

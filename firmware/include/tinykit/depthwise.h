@@ -42,6 +42,6 @@ typedef struct {
 // tinykit/codegen/kernels.py knows its size.
 typedef tk_status tk_depthwise_run(const tk_depthwise_params *p, const void *in, void *out,
                                    void *scratch);
-tk_depthwise_run tk_dsp_depthwise, tk_mve_depthwise;
+tk_depthwise_run tk_dsp_depthwise, tk_mve_depthwise, tk_mve_depthwise_3x3;
 
 #endif

@@ -71,33 +71,21 @@ static void place_taps(const block *b, int32_t y)
 
 #if defined(__ARM_FEATURE_MVE)
 
-// Sums of channels 4 i + j.
-typedef struct {
-    int32x4_t s0, s1, s2, s3;
-} sums;
-
-// Adds two taps, at `a` and `b`, with their weights at `w`.
-TK_INLINE void add_pair(sums *s, const uint8_t *a, const uint8_t *b, const int8_t *w)
+// Adds all taps of the even (or the odd) channels of a pixel, whose sums come in two vectors. Even
+// and odd ones go separately, for all sums at once and what they are made of need more registers
+// than there are.
+TK_INLINE void add_taps(const block *b, const uint8_t *at, uint32_t odd, int32x4_t sum[2])
 {
-    const int8x16_t a_x = vldrbq_s8((const int8_t *)a), a_w = vldrbq_s8(w);
-    const int8x16_t b_x = vldrbq_s8((const int8_t *)b), b_w = vldrbq_s8(w + 16);
-    const int16x8_t even = vaddq_s16(vmullbq_int_s8(a_x, a_w), vmullbq_int_s8(b_x, b_w));
-    s->s0 = vaddq_s32(s->s0, vmovlbq_s16(even));
-    s->s2 = vaddq_s32(s->s2, vmovltq_s16(even));
-    const int16x8_t odd = vaddq_s16(vmulltq_int_s8(a_x, a_w), vmulltq_int_s8(b_x, b_w));
-    s->s1 = vaddq_s32(s->s1, vmovlbq_s16(odd));
-    s->s3 = vaddq_s32(s->s3, vmovltq_s16(odd));
-}
-
-TK_INLINE void add_one(sums *s, const uint8_t *a, const int8_t *w)
-{
-    const int8x16_t x = vldrbq_s8((const int8_t *)a), weight = vldrbq_s8(w);
-    const int16x8_t even = vmullbq_int_s8(x, weight);
-    s->s0 = vaddq_s32(s->s0, vmovlbq_s16(even));
-    s->s2 = vaddq_s32(s->s2, vmovltq_s16(even));
-    const int16x8_t odd = vmulltq_int_s8(x, weight);
-    s->s1 = vaddq_s32(s->s1, vmovlbq_s16(odd));
-    s->s3 = vaddq_s32(s->s3, vmovltq_s16(odd));
+    const int8_t *w = b->weights;
+    const uint32_t *tap = b->taps;
+    for (uint32_t pairs = b->pairs; pairs != 0; --pairs, tap += 2, w += 32) {
+        const int8x16_t x0 = vldrbq_s8((const int8_t *)at + tap[0]), w0 = vldrbq_s8(w);
+        const int8x16_t x1 = vldrbq_s8((const int8_t *)at + tap[1]), w1 = vldrbq_s8(w + 16);
+        const int16x8_t both = odd ? vaddq_s16(vmulltq_int_s8(x0, w0), vmulltq_int_s8(x1, w1))
+                                   : vaddq_s16(vmullbq_int_s8(x0, w0), vmullbq_int_s8(x1, w1));
+        sum[0] = vaddq_s32(sum[0], vmovlbq_s16(both));
+        sum[1] = vaddq_s32(sum[1], vmovltq_s16(both));
+    }
 }
 
 // Scales four sums; `scale` is at their biases.
@@ -106,16 +94,8 @@ TK_INLINE int32x4_t scale_lanes(int32x4_t sum, const int32_t *scale, tk_rounding
     return tk_scale_each(sum, vld1q_s32(scale + 4), vld1q_s32(scale + 8), rounding);
 }
 
-TK_INLINE void scale_all(sums *s, const int32_t *scale, tk_rounding rounding)
-{
-    s->s0 = scale_lanes(s->s0, scale, rounding);
-    s->s1 = scale_lanes(s->s1, scale + 12, rounding);
-    s->s2 = scale_lanes(s->s2, scale + 24, rounding);
-    s->s3 = scale_lanes(s->s3, scale + 36, rounding);
-}
-
-// One row of output. `three` says that the kernel is 3 wide and 3 high without dilation in width.
-TK_INLINE void convolve_row(const block *b, uint32_t three, uint8_t *out)
+// One row of output.
+static void convolve(const block *b, uint8_t *out)
 {
     const tk_depthwise_params *p = b->p;
     const tk_rounding rounding = tk_rounding_of(&p->output, b->any_shift);
@@ -123,41 +103,18 @@ TK_INLINE void convolve_row(const block *b, uint32_t three, uint8_t *out)
     const int32_t *scale = b->scale;
     const uint8_t *at = b->ring;
     for (uint32_t left = p->out_width; left != 0; --left, out += out_bytes) {
-        const int8_t *w = b->weights;
-        sums s = {vld1q_s32(scale), vld1q_s32(scale + 12), vld1q_s32(scale + 24),
-                  vld1q_s32(scale + 36)};
-        if (three) {
-            const uint8_t *x0 = at + b->taps[0], *x1 = at + b->taps[3], *x2 = at + b->taps[6];
-            add_pair(&s, x0, x0 + 16, w);
-            add_pair(&s, x0 + 32, x1, w + 32);
-            add_pair(&s, x1 + 16, x1 + 32, w + 64);
-            add_pair(&s, x2, x2 + 16, w + 96);
-            add_one(&s, x2 + 32, w + 128);
-        } else {
-            const uint32_t *tap = b->taps;
-            for (uint32_t pairs = b->pairs; pairs != 0; --pairs, tap += 2, w += 32) {
-                add_pair(&s, at + tap[0], at + tap[1], w);
-            }
-        }
-        if (rounding == TK_ROUND_UP) {
-            scale_all(&s, scale, TK_ROUND_UP);
-        } else if (rounding == TK_ROUND_AWAY) {
-            scale_all(&s, scale, TK_ROUND_AWAY);
-        } else {
-            scale_all(&s, scale, TK_SHIFT_ANY);
-        }
-        tk_store16(&p->output, tk_narrow(&p->output, s.s0, s.s1, s.s2, s.s3), b->lanes.count, out);
+        // Of channels 4 i and 4 i + 2, and of 4 i + 1 and 4 i + 3.
+        int32x4_t even[2] = {vld1q_s32(scale), vld1q_s32(scale + 24)};
+        int32x4_t odd[2] = {vld1q_s32(scale + 12), vld1q_s32(scale + 36)};
+        add_taps(b, at, 0, even);
+        even[0] = scale_lanes(even[0], scale, rounding);
+        even[1] = scale_lanes(even[1], scale + 24, rounding);
+        add_taps(b, at, 1, odd);
+        odd[0] = scale_lanes(odd[0], scale + 12, rounding);
+        odd[1] = scale_lanes(odd[1], scale + 36, rounding);
+        tk_store16(&p->output, tk_narrow(&p->output, even[0], odd[0], even[1], odd[1]),
+                   b->lanes.count, out);
         at += 16u * p->stride_width;
-    }
-}
-
-static void convolve(const block *b, uint8_t *out)
-{
-    const tk_depthwise_params *p = b->p;
-    if (p->kernel_height == 3 && p->kernel_width == 3 && p->dilation_width == 1) {
-        convolve_row(b, 1, out);
-    } else {
-        convolve_row(b, 0, out);
     }
 }
 
