@@ -147,32 +147,31 @@ def mve_row_words(rows: Int8Array, bits: int) -> WordArray:
 
 
 def mve_any_shift(multiplier: WordArray, shift: WordArray) -> bool:
-    """Whether some shift is not to the right by one at least; see mve/finish.h."""
+    """Whether some shift that matters is not to the right by one at least."""
     return bool(((shift.astype(np.int32) >= 0) & (multiplier != 0)).any())
-
-
-def _any_shift(multiplier: WordArray, shift: WordArray) -> WordArray:
-    """The word at the start of an MVE stream."""
-    return np.array([mve_any_shift(multiplier, shift)], np.uint32)
 
 
 def _mve_stream(
     bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray, together: int
 ) -> WordArray:
-    """Channels in fours, the blocks of `together` rows in turn; the rest one by one."""
-    fours = len(rows) // 4 * 4
+    """The number of fours, which hold `together` rows at a time, then the other channels."""
+    channels, words = rows.shape
+    fours = 0 if mve_any_shift(multiplier, shift) else channels // 4
+    first = 4 * fours
+    sets = first // together
     scale = np.stack([bias, multiplier, shift], axis=1)
-    words = rows.shape[1]
-    blocks = rows[:fours].reshape(
-        fours // together, together, words // _MVE_BLOCK_WORDS, _MVE_BLOCK_WORDS
-    )
+    blocks = rows[:first].reshape(sets, together, words // _MVE_BLOCK_WORDS, _MVE_BLOCK_WORDS)
     parts = [
-        blocks.transpose(0, 2, 1, 3).reshape(fours // 4, 4 * words),
-        scale[:fours].reshape(-1, 4, 3).transpose(0, 2, 1).reshape(fours // 4, 12),
+        blocks.transpose(0, 2, 1, 3).reshape(sets, together * words),
+        scale[:first].reshape(sets, together, 3).transpose(0, 2, 1).reshape(sets, 3 * together),
     ]
-    rest = np.concatenate([rows[fours:], scale[fours:]], axis=1)
+    rest = np.concatenate([rows[first:], scale[first:]], axis=1)
     return np.concatenate(
-        [_any_shift(multiplier, shift), np.concatenate(parts, axis=1).reshape(-1), rest.reshape(-1)]
+        [
+            np.array([fours], np.uint32),
+            np.concatenate(parts, axis=1).reshape(-1),
+            rest.reshape(-1),
+        ]
     )
 
 
@@ -201,9 +200,8 @@ def mve_depthwise_stream(
     scale = np.pad(np.stack([bias, multiplier, shift]), ((0, 0), (0, short)))
     # Channel 4 i + j of a block to place (j, what, i).
     lanes = scale.reshape(3, -1, 4, 4).transpose(1, 3, 0, 2).reshape(len(full), -1)
-    return np.concatenate(
-        [_any_shift(multiplier, shift), np.concatenate([weights, lanes], axis=1).reshape(-1)]
-    )
+    head = np.array([mve_any_shift(multiplier, shift)], np.uint32)
+    return np.concatenate([head, np.concatenate([weights, lanes], axis=1).reshape(-1)])
 
 
 def mve_depthwise_3x3_stream(

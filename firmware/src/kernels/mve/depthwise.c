@@ -6,9 +6,10 @@
 // output may be the input. Two products of bytes add up in 16 bits (2 * 127 * 128 < 2^15), so taps
 // are taken in pairs before their sum is widened to 32 bits.
 //
-// After its first word (finish.h) the stream holds for each 16 channels: for each tap, and a zero
-// one if their number is odd, 16 bytes; then for j = 0..3 the biases, multipliers and shifts of
-// channels j, 4 + j, 8 + j and 12 + j, the order in which widening leaves them.
+// The stream starts with a word that is nonzero where some shift of the layer is not to the right
+// by one at least. For each 16 channels it holds: for each tap, and a zero one if their number is
+// odd, 16 bytes; then for j = 0..3 the biases, multipliers and shifts of channels j, 4 + j, 8 + j
+// and 12 + j, the order in which widening leaves them.
 #include "tinykit/depthwise.h"
 
 #include <string.h>
@@ -100,6 +101,7 @@ static void convolve(const block *b, uint8_t *out)
     const tk_depthwise_params *p = b->p;
     const tk_rounding rounding = tk_rounding_of(&p->output, b->any_shift);
     const uint32_t out_bytes = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
+    const tk_limits limits = tk_limits_of(&p->output);
     const int32_t *scale = b->scale;
     const uint8_t *at = b->ring;
     for (uint32_t left = p->out_width; left != 0; --left, out += out_bytes) {
@@ -112,8 +114,8 @@ static void convolve(const block *b, uint8_t *out)
         add_taps(b, at, 1, odd);
         odd[0] = scale_lanes(odd[0], scale + 12, rounding);
         odd[1] = scale_lanes(odd[1], scale + 36, rounding);
-        tk_store16(&p->output, tk_narrow(&p->output, even[0], odd[0], even[1], odd[1]),
-                   b->lanes.count, out);
+        tk_store16(&p->output, tk_narrow(limits, even[0], odd[0], even[1], odd[1]), b->lanes.count,
+                   out);
         at += 16u * p->stride_width;
     }
 }

@@ -165,22 +165,40 @@ static void fill_strip(const image *m, const uint8_t *in, int32_t y, uint8_t *st
 }
 
 // Stores the scaled sums of four channels: one tile after the other, `rows` rows.
-static void store_strip(const image *m, uint32_t rows, uint8_t *out)
+TK_INLINE void store_tiles(const image *m, uint32_t bits, uint32_t rows, uint8_t *out)
 {
-    const tk_output *q = &m->p->output;
-    const uint32_t step = m->along.out_step,
-                   pixel = (uint32_t)tk_pixel_bytes(m->p->channels, q->bits);
+    const tk_limits limits = tk_limits_of(&m->p->output);
+    const uint32_t step = m->along.out_step, tiles = m->tiles;
     const uint32_t down = rows == 2 ? m->across.out_step : 0;
     const uint32x4_t lane = vidupq_n_u32(0, 1);
     const uint32x4_t at = vaddq_u32(vmulq_n_u32(vandq_u32(lane, vdupq_n_u32(1)), step),
                                     vmulq_n_u32(vshrq_n_u32(lane, 1), down));
-    const int32_t *sum = m->sums;
-    uint8_t *last = out + (m->along.out - 2u) * step;
-    for (uint32_t left = m->tiles; left != 0; --left, sum += 4, out += 2 * step) {
-        const int32_t *second = sum + 4 * m->tiles, *third = second + 4 * m->tiles;
-        const int8x16_t bytes = tk_narrow(q, vld1q_s32(sum), vld1q_s32(second), vld1q_s32(third),
-                                          vld1q_s32(third + 4 * m->tiles));
-        tk_store_lanes(q, bytes, at, pixel, left == 1 ? last : out);
+    const int32_t *s0 = m->sums, *s1 = s0 + 4 * tiles, *s2 = s1 + 4 * tiles, *s3 = s2 + 4 * tiles;
+    for (uint32_t left = m->along.out / 2u; left != 0; --left) {
+        const int8x16_t bytes =
+            tk_narrow(limits, vld1q_s32(s0), vld1q_s32(s1), vld1q_s32(s2), vld1q_s32(s3));
+        tk_store_lanes(bits, bytes, at, out);
+        s0 += 4;
+        s1 += 4;
+        s2 += 4;
+        s3 += 4;
+        out += 2 * step;
+    }
+    if (m->along.out % 2u != 0) {
+        const int8x16_t bytes =
+            tk_narrow(limits, vld1q_s32(s0), vld1q_s32(s1), vld1q_s32(s2), vld1q_s32(s3));
+        tk_store_lanes(bits, bytes, at, out - step);
+    }
+}
+
+static void store_strip(const image *m, uint32_t rows, uint8_t *out)
+{
+    if (m->p->output.bits == 8) {
+        store_tiles(m, 8, rows, out);
+    } else if (m->p->output.bits == 4) {
+        store_tiles(m, 4, rows, out);
+    } else {
+        store_tiles(m, 2, rows, out);
     }
 }
 
@@ -190,10 +208,10 @@ static void convolve_strip(const image *m, const uint32_t *stream, const uint8_t
 {
     const uint32_t pairs = m->along.out / 2u, odd = m->along.out % 2u;
     const uint32_t second_row = rows == 2 ? 8 : 0;
-    const tk_rounding rounding = tk_rounding_of(&m->p->output, 0);
+    const tk_output *q = &m->p->output;
     int32_t *sums = m->sums;
     for (uint32_t c = 0; c < 4; ++c, stream += CHANNEL_WORDS, strip += 4, sums += 4 * m->tiles) {
-        if (rounding == TK_ROUND_UP) {
+        if (q->low == q->zero_point) {
             TK_TILES(TK_TILES_UP, stream, strip, pairs, odd, second_row, sums);
         } else {
             TK_TILES(TK_TILES_AWAY, stream, strip, pairs, odd, second_row, sums);

@@ -51,35 +51,51 @@
     TK_DOT4_ROWS TK_DOT4_LOWER(a, "6", "6") TK_DOT4_LOWER("a", "4", "6")                           \
         TK_DOT4_LOWER("a", "2", "6") TK_DOT4_TOP("6")
 
-// Two rows, `blocks` blocks in turn, times the four columns at `columns`, `length` bytes apart: the
-// sums of each row become a vector. The first block sets the sums, so that nothing is cleared.
-#define TK_DOT4(rows, columns, length, blocks, sum)                                                \
+// What is added to a scaled sum so that halves are rounded away from zero, not upwards.
+#define TK_DOT4_AWAY                                                                               \
+    "vshr.s32 q0, %q[s0], #31\n\t"                                                                 \
+    "vshr.s32 q1, %q[s1], #31\n\t"                                                                 \
+    "vadd.i32 %q[s0], %q[s0], q0\n\t"                                                              \
+    "vadd.i32 %q[s1], %q[s1], q1\n\t"
+
+// Sums to vectors, one a row; then bias, multiplier and shift of both rows, which follow them.
+#define TK_DOT4_SCALE                                                                              \
+    "vmov %q[s0][2], %q[s0][0], r0, r4\n\t"                                                        \
+    "vmov %q[s0][3], %q[s0][1], r2, r6\n\t"                                                        \
+    "vmov %q[s1][2], %q[s1][0], r8, r12\n\t"                                                       \
+    "vmov %q[s1][3], %q[s1][1], r10, lr\n\t"                                                       \
+    "ldm r9!, {r0-r5}\n\t"                                                                         \
+    "vadd.i32 %q[s0], %q[s0], r0\n\t"                                                              \
+    "vadd.i32 %q[s1], %q[s1], r1\n\t"                                                              \
+    "vqrdmulh.s32 %q[s0], %q[s0], r2\n\t"                                                          \
+    "vqrdmulh.s32 %q[s1], %q[s1], r3\n\t"                                                          \
+    "cmn r11, #2\n\t"                                                                              \
+    "beq 3f\n\t" TK_DOT4_AWAY "3:\n\t"                                                             \
+    "vrshl.s32 %q[s0], r4\n\t"                                                                     \
+    "vrshl.s32 %q[s1], r5\n\t"
+
+// Two rows at `rows`, which are passed, times the four columns at `columns`, `length` bytes apart:
+// a vector of scaled sums for each row. `turns` is twice the blocks in a row, less two, and one
+// more for rounding away from zero. The first block sets the sums, so that nothing is cleared.
+#define TK_DOT4(block, rows, columns, length, turns, first, second)                                \
     do {                                                                                           \
         register const int8_t *x_ __asm__("r1") = (columns);                                       \
         register uint32_t length_ __asm__("r5") = (length);                                        \
         register const uint32_t *w_ __asm__("r9") = (rows);                                        \
-        register uint32_t n_ __asm__("r11") = (blocks);                                            \
-        __asm__ volatile("add r3, r1, r5\n\t"                                                      \
-                         "add r7, r3, r5\n\t"                                                      \
-                         "add r5, r7, r5\n\t" TK_BLOCK4("") "subs r11, r11, #1\n\t"                \
-                                                            "beq 2f\n"                             \
-                                                            "1:\n\t" TK_BLOCK4(                    \
-                                                                "a") "subs r11, r11, #1\n\t"       \
-                                                                     "bne 1b\n"                    \
-                                                                     "2:\n\t"                      \
-                                                                     "vmov %q[s0][2], %q[s0][0], " \
-                                                                     "r0, r4\n\t"                  \
-                                                                     "vmov %q[s0][3], %q[s0][1], " \
-                                                                     "r2, r6\n\t"                  \
-                                                                     "vmov %q[s1][2], %q[s1][0], " \
-                                                                     "r8, r12\n\t"                 \
-                                                                     "vmov %q[s1][3], %q[s1][1], " \
-                                                                     "r10, lr\n\t"                 \
-                         : [s0] "=w"((sum)[0]), [s1] "=w"((sum)[1]), "+r"(x_), "+r"(length_),      \
-                           "+r"(w_), "+r"(n_)                                                      \
-                         :                                                                         \
-                         : "r0", "r2", "r3", "r4", "r6", "r7", "r8", "r10", "r12", "lr", "q0",     \
-                           "q1", "q2", "q3", "q4", "q5", "cc", "memory");                          \
+        register uint32_t n_ __asm__("r11") = (turns);                                             \
+        __asm__ volatile(                                                                          \
+            "add r3, r1, r5\n\t"                                                                   \
+            "add r7, r3, r5\n\t"                                                                   \
+            "add r5, r7, r5\n\t" block("") "subs r11, r11, #2\n\t"                                 \
+                                           "bmi 2f\n"                                              \
+                                           "1:\n\t" block("a") "subs r11, r11, #2\n\t"             \
+                                                               "bpl 1b\n"                          \
+                                                               "2:\n\t" TK_DOT4_SCALE              \
+            : [s0] "=w"(first), [s1] "=w"(second), "+r"(x_), "+r"(length_), "+r"(w_), "+r"(n_)     \
+            :                                                                                      \
+            : "r0", "r2", "r3", "r4", "r6", "r7", "r8", "r10", "r12", "lr", "q0", "q1", "q2",      \
+              "q3", "q4", "q5", "cc", "memory");                                                   \
+        (rows) = w_;                                                                               \
     } while (0)
 
 #endif

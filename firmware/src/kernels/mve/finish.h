@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From sums in vectors to bytes in memory, for cores with MVE.
-//
-// A stream starts with one word, nonzero where some shift of the layer is not to the right by one
-// at least. Shifts are stored negated, as VRSHL takes them.
+// From sums in vectors to bytes in memory, for cores with MVE. Streams hold shifts negated, as
+// VRSHL takes them.
 #ifndef TINYKIT_MVE_FINISH_H
 #define TINYKIT_MVE_FINISH_H
 
@@ -52,30 +50,26 @@ TK_INLINE int32x4_t tk_scale_each(int32x4_t sum, int32x4_t multiplier, int32x4_t
     return vrshlq_s32(sum, shift);
 }
 
-// Scales four sums of one channel.
-TK_INLINE int32x4_t tk_scale_same(int32x4_t sum, int32_t multiplier, int32_t shift,
-                                  tk_rounding rounding)
+// What outputs have in common.
+typedef struct {
+    int16_t zero_point;
+    int8x16_t low, high;
+} tk_limits;
+
+TK_INLINE tk_limits tk_limits_of(const tk_output *q)
 {
-    if (rounding == TK_SHIFT_ANY) {
-        return tk_scale_each(sum, vdupq_n_s32(multiplier), vdupq_n_s32(shift), rounding);
-    }
-    sum = vqrdmulhq_n_s32(sum, multiplier);
-    if (rounding == TK_ROUND_AWAY) {
-        sum = vaddq_s32(sum, vshrq_n_s32(sum, 31));
-    }
-    return vrshlq_n_s32(sum, shift);
+    return (tk_limits){q->zero_point, vdupq_n_s8(q->low), vdupq_n_s8(q->high)};
 }
 
 // Adds the zero point, clamps and narrows: byte 4 i + j of the result comes from lane i of s<j>.
-TK_INLINE int8x16_t tk_narrow(const tk_output *q, int32x4_t s0, int32x4_t s1, int32x4_t s2,
-                              int32x4_t s3)
+TK_INLINE int8x16_t tk_narrow(tk_limits l, int32x4_t s0, int32x4_t s1, int32x4_t s2, int32x4_t s3)
 {
-    int16x8_t even = vqmovntq_s32(vqmovnbq_s32(vuninitializedq_s16(), s0), s2);
-    int16x8_t odd = vqmovntq_s32(vqmovnbq_s32(vuninitializedq_s16(), s1), s3);
-    even = vqaddq_n_s16(even, q->zero_point);
-    odd = vqaddq_n_s16(odd, q->zero_point);
-    const int8x16_t bytes = vqmovntq_s16(vqmovnbq_s16(vuninitializedq_s8(), even), odd);
-    return vminq_s8(vmaxq_s8(bytes, vdupq_n_s8(q->low)), vdupq_n_s8(q->high));
+    int16x8_t even = vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(s0), s0), s2);
+    int16x8_t odd = vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(s1), s1), s3);
+    even = vqaddq_n_s16(even, l.zero_point);
+    odd = vqaddq_n_s16(odd, l.zero_point);
+    const int8x16_t bytes = vqmovntq_s16(vqmovnbq_s16(vreinterpretq_s8_s16(even), even), odd);
+    return vminq_s8(vmaxq_s8(bytes, l.low), l.high);
 }
 
 // The low nibbles of the bytes of each word, next to each other in its lower half.
@@ -94,33 +88,17 @@ TK_INLINE uint32x4_t tk_pack_crumbs(uint32x4_t words)
     return vorrq_u32(words, vshrq_n_u32(words, 12));
 }
 
-// Stores the four bytes of each lane, channels that follow each other, at `out` + `at`. Addresses
-// that are no multiples of what a lane stores go one by one.
-TK_INLINE void tk_store_lanes(const tk_output *q, int8x16_t bytes, uint32x4_t at, uint32_t stride,
-                              uint8_t *out)
+// Packs the four bytes of each lane, channels that follow each other, to `bits` bits and stores
+// them at `out` + `at`, which are multiples of what a lane stores.
+TK_INLINE void tk_store_lanes(uint32_t bits, int8x16_t bytes, uint32x4_t at, uint8_t *out)
 {
-    uint32x4_t words = vreinterpretq_u32_s8(bytes);
-    const uint32_t size = q->bits / 2u;
-    if (q->bits == 4) {
-        words = tk_pack_nibbles(words);
-    } else if (q->bits == 2) {
-        words = tk_pack_crumbs(words);
-    }
-    if ((((uint32_t)(uintptr_t)out | stride) & (size - 1u)) != 0) {
-        uint32_t word[4], offset[4];
-        vst1q_u32(word, words);
-        vst1q_u32(offset, at);
-        for (uint32_t i = 0; i < 4; ++i) {
-            for (uint32_t byte = 0; byte < size; ++byte) {
-                out[offset[i] + byte] = (uint8_t)(word[i] >> 8u * byte);
-            }
-        }
-    } else if (q->bits == 8) {
+    const uint32x4_t words = vreinterpretq_u32_s8(bytes);
+    if (bits == 8) {
         vstrwq_scatter_offset_u32((uint32_t *)(void *)out, at, words);
-    } else if (q->bits == 4) {
-        vstrhq_scatter_offset_u32((uint16_t *)(void *)out, at, words);
+    } else if (bits == 4) {
+        vstrhq_scatter_offset_u32((uint16_t *)(void *)out, at, tk_pack_nibbles(words));
     } else {
-        vstrbq_scatter_offset_u32(out, at, words);
+        vstrbq_scatter_offset_u32(out, at, tk_pack_crumbs(words));
     }
 }
 
