@@ -51,6 +51,11 @@
     TK_DOT4_ROWS TK_DOT4_LOWER(a, "6", "6") TK_DOT4_LOWER("a", "4", "6")                           \
         TK_DOT4_LOWER("a", "2", "6") TK_DOT4_TOP("6")
 
+// Registers for planes of narrow weights.
+#define TK_PLANES_W8
+#define TK_PLANES_W4 , "q4", "q5"
+#define TK_PLANES_W2 , "q4", "q5"
+
 // What is added to a scaled sum so that halves are rounded away from zero, not upwards.
 #define TK_DOT4_AWAY                                                                               \
     "vshr.s32 q0, %q[s0], #31\n\t"                                                                 \
@@ -77,24 +82,27 @@
 // Two rows at `rows`, which are passed, times the four columns at `columns`, `length` bytes apart:
 // a vector of scaled sums for each row. `turns` is twice the blocks in a row, less two, and one
 // more for rounding away from zero. The first block sets the sums, so that nothing is cleared.
-#define TK_DOT4(block, rows, columns, length, turns, first, second)                                \
+#define TK_DOT4(bits, rows, columns, length, turns, first, second)                                 \
+    TK_DOT4_OF(bits, rows, columns, length, turns, first, second)
+#define TK_DOT4_OF(bits, rows, columns, length, turns, first, second)                              \
     do {                                                                                           \
         register const int8_t *x_ __asm__("r1") = (columns);                                       \
         register uint32_t length_ __asm__("r5") = (length);                                        \
         register const uint32_t *w_ __asm__("r9") = (rows);                                        \
         register uint32_t n_ __asm__("r11") = (turns);                                             \
-        __asm__ volatile(                                                                          \
-            "add r3, r1, r5\n\t"                                                                   \
-            "add r7, r3, r5\n\t"                                                                   \
-            "add r5, r7, r5\n\t" block("") "subs r11, r11, #2\n\t"                                 \
-                                           "bmi 2f\n"                                              \
-                                           "1:\n\t" block("a") "subs r11, r11, #2\n\t"             \
-                                                               "bpl 1b\n"                          \
-                                                               "2:\n\t" TK_DOT4_SCALE              \
-            : [s0] "=w"(first), [s1] "=w"(second), "+r"(x_), "+r"(length_), "+r"(w_), "+r"(n_)     \
-            :                                                                                      \
-            : "r0", "r2", "r3", "r4", "r6", "r7", "r8", "r10", "r12", "lr", "q0", "q1", "q2",      \
-              "q3", "q4", "q5", "cc", "memory");                                                   \
+        __asm__ volatile("add r3, r1, r5\n\t"                                                      \
+                         "add r7, r3, r5\n\t"                                                      \
+                         "add r5, r7, r5\n\t" TK_BLOCK4_W##bits(                                   \
+                             "") "subs r11, r11, #2\n\t"                                           \
+                                 "bmi 2f\n"                                                        \
+                                 "1:\n\t" TK_BLOCK4_W##bits("a") "subs r11, r11, #2\n\t"           \
+                                                                 "bpl 1b\n"                        \
+                                                                 "2:\n\t" TK_DOT4_SCALE            \
+                         : [s0] "=w"(first), [s1] "=w"(second), "+r"(x_), "+r"(length_), "+r"(w_), \
+                           "+r"(n_)                                                                \
+                         :                                                                         \
+                         : "r0", "r2", "r3", "r4", "r6", "r7", "r8", "r10", "r12", "lr", "q0",     \
+                           "q1", "q2", "q3", "q4", "q5", "cc", "memory");                          \
         (rows) = w_;                                                                               \
     } while (0)
 

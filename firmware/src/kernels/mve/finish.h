@@ -52,7 +52,7 @@ TK_INLINE int32x4_t tk_scale_each(int32x4_t sum, int32x4_t multiplier, int32x4_t
 
 // What outputs have in common.
 typedef struct {
-    int16_t zero_point;
+    int32_t zero_point;
     int8x16_t low, high;
 } tk_limits;
 
@@ -64,11 +64,18 @@ TK_INLINE tk_limits tk_limits_of(const tk_output *q)
 // Adds the zero point, clamps and narrows: byte 4 i + j of the result comes from lane i of s<j>.
 TK_INLINE int8x16_t tk_narrow(tk_limits l, int32x4_t s0, int32x4_t s1, int32x4_t s2, int32x4_t s3)
 {
-    int16x8_t even = vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(s0), s0), s2);
-    int16x8_t odd = vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(s1), s1), s3);
-    even = vqaddq_n_s16(even, l.zero_point);
-    odd = vqaddq_n_s16(odd, l.zero_point);
-    const int8x16_t bytes = vqmovntq_s16(vqmovnbq_s16(vreinterpretq_s8_s16(even), even), odd);
+    // In assembly, for the compiler copies registers that are both read and written.
+    __asm__("vqmovnb.s32 %q[s0], %q[s0]\n\t"
+            "vqmovnt.s32 %q[s0], %q[s2]\n\t"
+            "vqmovnb.s32 %q[s1], %q[s1]\n\t"
+            "vqmovnt.s32 %q[s1], %q[s3]\n\t"
+            "vqadd.s16 %q[s0], %q[s0], %[zero_point]\n\t"
+            "vqadd.s16 %q[s1], %q[s1], %[zero_point]\n\t"
+            "vqmovnb.s16 %q[s0], %q[s0]\n\t"
+            "vqmovnt.s16 %q[s0], %q[s1]\n\t"
+            : [s0] "+w"(s0), [s1] "+w"(s1)
+            : [s2] "w"(s2), [s3] "w"(s3), [zero_point] "r"(l.zero_point));
+    const int8x16_t bytes = vreinterpretq_s8_s32(s0);
     return vminq_s8(vmaxq_s8(bytes, l.low), l.high);
 }
 

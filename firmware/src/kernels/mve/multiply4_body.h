@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame of the multipliers for groups of four pixels. Included once by each after WEIGHT_BITS
-// and BLOCK4, one of TK_BLOCK4_W*.
+// The frame of the multipliers for groups of four pixels. Included once by each after WEIGHT_BITS.
 //
 // The stream starts with a number of fours. Each four channels are two pairs: the rows of both
 // channels, block by block in turn, then two biases, two multipliers and two shifts, of which none
@@ -63,8 +62,8 @@ TK_INLINE const uint32_t *multiply_fours(const target *t, uint32_t fours, const 
     uint8_t *out = t->out;
     for (; fours != 0; --fours, out += step) {
         int32x4_t s0, s1, s2, s3;
-        TK_DOT4(BLOCK4, stream, columns, m->length, turns, s0, s1);
-        TK_DOT4(BLOCK4, stream, columns, m->length, turns, s2, s3);
+        TK_DOT4(WEIGHT_BITS, stream, columns, m->length, turns, s0, s1);
+        TK_DOT4(WEIGHT_BITS, stream, columns, m->length, turns, s2, s3);
         const int8x16_t bytes = tk_narrow(tk_limits_of(&m->output), s0, s1, s2, s3);
         if (__builtin_expect(crooked != 0, 0)) {
             store_bytes(bits, bytes, t->pixels, t->stride, out);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weights of 2 bits, four pixels.
 #define WEIGHT_BITS 2
-#define BLOCK4 TK_BLOCK4_W2
 
 #include "multiply4_body.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weights of 4 bits, four pixels.
 #define WEIGHT_BITS 4
-#define BLOCK4 TK_BLOCK4_W4
 
 #include "multiply4_body.h"
 
