@@ -422,7 +422,6 @@ def _mve_depthwise_kernel(
         and max(window.output) > 1
         and op.depth_multiplier == 1
         and len(taps) % 4 == 0
-        and not pack.mve_any_shift(multiplier, shift)
     )
     if tiled:
         along = 0 if window.output[0] > window.output[1] else 1

@@ -146,32 +146,32 @@ def mve_row_words(rows: Int8Array, bits: int) -> WordArray:
     return words_of(blocks.transpose(0, 1, 3, 2).reshape(len(rows), -1), bits)
 
 
-def mve_any_shift(multiplier: WordArray, shift: WordArray) -> bool:
-    """Whether some shift that matters is not to the right by one at least."""
-    return bool(((shift.astype(np.int32) >= 0) & (multiplier != 0)).any())
+def _mve_stream_of(*parts: WordArray, multiplier: WordArray, shift: WordArray) -> WordArray:
+    """Parts behind the first word, whether some shift is not to the right by one at least."""
+    # Where nothing gets through, the shift does not matter.
+    any_shift = ((shift.astype(np.int32) >= 0) & (multiplier != 0)).any()
+    return np.concatenate([np.array([any_shift], np.uint32), *(part.reshape(-1) for part in parts)])
 
 
 def _mve_stream(
     bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray, together: int
 ) -> WordArray:
-    """The number of fours, which hold `together` rows at a time, then the other channels."""
+    """Channels in fours, `together` rows at a time; then those left over."""
     channels, words = rows.shape
-    fours = 0 if mve_any_shift(multiplier, shift) else channels // 4
-    first = 4 * fours
+    first = channels // 4 * 4
     sets = first // together
     scale = np.stack([bias, multiplier, shift], axis=1)
     blocks = rows[:first].reshape(sets, together, words // _MVE_BLOCK_WORDS, _MVE_BLOCK_WORDS)
-    parts = [
+    fours = [
         blocks.transpose(0, 2, 1, 3).reshape(sets, together * words),
         scale[:first].reshape(sets, together, 3).transpose(0, 2, 1).reshape(sets, 3 * together),
     ]
-    rest = np.concatenate([rows[first:], scale[first:]], axis=1)
-    return np.concatenate(
-        [
-            np.array([fours], np.uint32),
-            np.concatenate(parts, axis=1).reshape(-1),
-            rest.reshape(-1),
-        ]
+    rest = [rows[first:], scale[first:]]
+    return _mve_stream_of(
+        np.concatenate(fours, axis=1),
+        np.concatenate(rest, axis=1),
+        multiplier=multiplier,
+        shift=shift,
     )
 
 
@@ -200,8 +200,9 @@ def mve_depthwise_stream(
     scale = np.pad(np.stack([bias, multiplier, shift]), ((0, 0), (0, short)))
     # Channel 4 i + j of a block to place (j, what, i).
     lanes = scale.reshape(3, -1, 4, 4).transpose(1, 3, 0, 2).reshape(len(full), -1)
-    head = np.array([mve_any_shift(multiplier, shift)], np.uint32)
-    return np.concatenate([head, np.concatenate([weights, lanes], axis=1).reshape(-1)])
+    return _mve_stream_of(
+        np.concatenate([weights, lanes], axis=1), multiplier=multiplier, shift=shift
+    )
 
 
 def mve_depthwise_3x3_stream(
@@ -217,4 +218,6 @@ def mve_depthwise_3x3_stream(
     places = taps.reshape(-1, 3, 3) if along_rows else taps.reshape(-1, 3, 3).transpose(0, 2, 1)
     weights = words_of(np.pad(places, ((0, 0), (0, 0), (0, 1))).reshape(len(taps), -1), 8)
     scale = np.stack([bias, multiplier, shift], axis=1)
-    return np.concatenate([weights, scale], axis=1).reshape(-1)
+    return _mve_stream_of(
+        np.concatenate([weights, scale], axis=1), multiplier=multiplier, shift=shift
+    )

@@ -10,8 +10,9 @@
 // "Along" a strip is the longer side of the image, "across" the other. A strip is filled before the
 // outputs of the strip before it are written, so that the output may be the input.
 //
-// The stream holds for each channel: its weights, a word for each place along with the bytes of the
-// places across, the last byte zero; then bias, multiplier, and shift negated.
+// After its first word (finish.h) the stream holds for each channel: its weights, a word for each
+// place along with the bytes of the places across, the last byte zero; then bias, multiplier, and
+// shift negated.
 #include "tinykit/depthwise.h"
 
 #include <string.h>
@@ -208,13 +209,15 @@ static void convolve_strip(const image *m, const uint32_t *stream, const uint8_t
 {
     const uint32_t pairs = m->along.out / 2u, odd = m->along.out % 2u;
     const uint32_t second_row = rows == 2 ? 8 : 0;
-    const tk_output *q = &m->p->output;
+    const tk_rounding rounding = tk_rounding_of(&m->p->output, m->p->stream[0]);
     int32_t *sums = m->sums;
     for (uint32_t c = 0; c < 4; ++c, stream += CHANNEL_WORDS, strip += 4, sums += 4 * m->tiles) {
-        if (q->low == q->zero_point) {
-            TK_TILES(TK_TILES_UP, stream, strip, pairs, odd, second_row, sums);
+        if (rounding == TK_ROUND_UP) {
+            TK_TILES(UP, stream, strip, pairs, odd, second_row, sums);
+        } else if (rounding == TK_ROUND_AWAY) {
+            TK_TILES(AWAY, stream, strip, pairs, odd, second_row, sums);
         } else {
-            TK_TILES(TK_TILES_AWAY, stream, strip, pairs, odd, second_row, sums);
+            TK_TILES(ANY, stream, strip, pairs, odd, second_row, sums);
         }
     }
     store_strip(m, rows, out);
@@ -282,7 +285,7 @@ tk_status tk_mve_depthwise_3x3(const tk_depthwise_params *p, const void *in, voi
     const image m = image_of(p, scratch);
     const uint8_t *from = in;
     uint8_t *to = out;
-    const uint32_t *stream = p->stream;
+    const uint32_t *stream = p->stream + 1;
     for (uint32_t c = 0; c < p->channels; c += 4, stream += 4 * CHANNEL_WORDS) {
         convolve_four(&m, stream, from, to);
         from += p->in_bits / 2u;

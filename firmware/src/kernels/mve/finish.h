@@ -13,14 +13,14 @@
 
 #include <arm_mve.h>
 
-// How the right shift rounds.
+// How the right shift rounds; assembly relies on the numbers.
 typedef enum {
     // Halves upwards: right where all negative values are clamped to the zero point.
-    TK_ROUND_UP,
+    TK_ROUND_UP = 0,
     // Halves away from zero.
-    TK_ROUND_AWAY,
+    TK_ROUND_AWAY = 1,
     // As before, and there are shifts to the left or by nothing.
-    TK_SHIFT_ANY,
+    TK_SHIFT_ANY = 2,
 } tk_rounding;
 
 TK_INLINE tk_rounding tk_rounding_of(const tk_output *q, uint32_t any_shift)

@@ -29,10 +29,10 @@ TK_INLINE void finish_rows(const tk_matmul *m, const int32_t *scale, const int32
 {
     const tk_output *q = &m->output;
 #if defined(__ARM_FEATURE_MVE)
-    const tk_rounding rounding = q->low == q->zero_point ? TK_ROUND_UP : TK_ROUND_AWAY;
     const int32x4_t none = vdupq_n_s32(0);
-    const int32x4_t scaled = tk_scale_each(vaddq_s32(vld1q_s32(sum), vld1q_s32(scale)),
-                                           vld1q_s32(scale + 4), vld1q_s32(scale + 8), rounding);
+    const int32x4_t scaled =
+        tk_scale_each(vaddq_s32(vld1q_s32(sum), vld1q_s32(scale)), vld1q_s32(scale + 4),
+                      vld1q_s32(scale + 8), tk_rounding_of(q, m->stream[0]));
     // The four land in the lowest bytes of the lanes.
     int32_t bytes[4];
     vst1q_s32(bytes, vreinterpretq_s32_s8(tk_narrow(tk_limits_of(q), scaled, none, none, none)));
@@ -50,7 +50,7 @@ TK_INLINE void multiply1(const tk_matmul *m, const int8_t *x, uint8_t *out)
 {
     const uint32_t blocks = m->length / TK_BLOCK(WEIGHT_BITS);
     const uint32_t *stream = m->stream + 1;
-    const uint32_t in_fours = 4 * m->stream[0];
+    const uint32_t in_fours = m->channels & ~3u;
     uint32_t c = 0;
     for (; c < in_fours; c += 4, stream += 12) {
         int32_t sum[4] = {0, 0, 0, 0};

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame of the multipliers for groups of four pixels. Included once by each after WEIGHT_BITS.
 //
-// The stream starts with a number of fours. Each four channels are two pairs: the rows of both
-// channels, block by block in turn, then two biases, two multipliers and two shifts, of which none
-// is to the left and those by nothing do not matter. The channels that are left, all of them where
-// shifts are otherwise, follow one by one: row, bias, multiplier, shift.
+// After its first word (finish.h) the stream holds for each four channels two pairs: the rows of
+// both channels, block by block in turn, then two biases, two multipliers and two shifts. Channels
+// left over follow one by one: row, bias, multiplier, shift.
 #ifndef TINYKIT_MVE_MULTIPLY4_BODY_H
 #define TINYKIT_MVE_MULTIPLY4_BODY_H
 
@@ -52,8 +51,8 @@ TK_INLINE const uint32_t *multiply_fours(const target *t, uint32_t fours, const 
 {
     const tk_matmul *m = t->m;
     const uint32_t bits = m->output.bits, step = bits / 2u;
-    const uint32_t away = m->output.low != m->output.zero_point;
-    const uint32_t turns = m->length / TK_BLOCK(WEIGHT_BITS) * 2u - 2u + away;
+    const uint32_t rounding = tk_rounding_of(&m->output, m->stream[0]);
+    const uint32_t turns = m->length / TK_BLOCK(WEIGHT_BITS) * 4u - 4u + rounding;
     const uint32_t crooked = (((uint32_t)(uintptr_t)t->out | t->stride) & (step - 1u)) != 0;
     // A group that is not full repeats its last pixel, which is then written again.
     const uint32x4_t pixel = vminq_u32(vidupq_n_u32(0, 1), vdupq_n_u32(t->pixels - 1u));
@@ -103,7 +102,7 @@ TK_INLINE const uint32_t *multiply_fours(const target *t, uint32_t fours, const 
 TK_INLINE void multiply4(const target *t)
 {
     const tk_matmul *m = t->m;
-    const uint32_t blocks = m->length / TK_BLOCK(WEIGHT_BITS), fours = m->stream[0];
+    const uint32_t blocks = m->length / TK_BLOCK(WEIGHT_BITS), fours = m->channels / 4u;
     const uint32_t *stream = multiply_fours(t, fours, m->stream + 1);
     for (uint32_t c = 4 * fours; c < m->channels; ++c, stream += 4 * blocks + 3) {
         for (uint32_t i = 0; i < t->pixels; ++i) {

@@ -50,11 +50,13 @@ TK_INLINE void tk_interleave(const tk_rows *rows, uint32_t chunks, uint8_t *to)
                        "q5", "q6", "q7", "cc", "memory");
 }
 
+// clang-format off
+
 // One channel of a strip: `pairs` tiles side by side from `strip`, and if `odd` one more, half over
 // the last. Each gives four scaled sums: of both pixels of the first row, then of the second, whose
-// weights lie `second_row` bits further up; at 0 it repeats the first. 12 instructions for a tile
-// where halves may be rounded upwards.
-#define TK_TILES(round, channel, strip, pairs, odd, second_row, sums)                              \
+// weights lie `second_row` bits further up; at 0 it repeats the first. `rounding` is one of the
+// three below; upwards a tile takes 12 instructions.
+#define TK_TILES(rounding, channel, strip, pairs, odd, second_row, sums)                           \
     do {                                                                                           \
         register const uint8_t *tile_ __asm__("r2") = (strip) - 32;                                \
         register uint32_t odd_ __asm__("r3") = (odd);                                              \
@@ -62,50 +64,71 @@ TK_INLINE void tk_interleave(const tk_rows *rows, uint32_t chunks, uint8_t *to)
         register int32_t *sums_ __asm__("r5") = (sums);                                            \
         register uint32_t count_ __asm__("r6") = (pairs);                                          \
         register const uint32_t *w_ __asm__("r12") = (channel);                                    \
-        __asm__ volatile(                                                                          \
-            "movs r0, #0\n\t"                                                                      \
-            "vldrw.32 q4, [r12]\n\t"                                                               \
-            "vmov.32 q4[3], r0\n\t"                                                                \
-            "vmov q5, q4\n\t"                                                                      \
-            "vshlc q5, r0, #32\n\t"                                                                \
-            "vmov q6, q4\n\t"                                                                      \
-            "vshl.s32 q6, r4\n\t"                                                                  \
-            "vmov q7, q5\n\t"                                                                      \
-            "vshl.s32 q7, r4\n\t"                                                                  \
-            "vidup.u32 q3, r0, #8\n\t"                                                             \
-            "vshl.i32 q3, q3, #1\n\t"                                                              \
-            "vadd.i32 q3, q3, r2\n\t"                                                              \
-            "ldrd r8, r10, [r12, #12]\n\t"                                                         \
-            "ldr r12, [r12, #20]\n\t"                                                              \
-            "dls lr, r6\n"                                                                         \
-            "1:\n\t"                                                                               \
-            "vldrw.u32 q0, [q3, #32]!\n\t"                                                         \
-            "vmladav.s8 r0, q4, q0\n\t"                                                            \
-            "vmladav.s8 r2, q5, q0\n\t"                                                            \
-            "vmladav.s8 r4, q6, q0\n\t"                                                            \
-            "vmladav.s8 r6, q7, q0\n\t"                                                            \
-            "vmov q0[2], q0[0], r0, r4\n\t"                                                        \
-            "vmov q0[3], q0[1], r2, r6\n\t"                                                        \
-            "vadd.i32 q0, q0, r8\n\t"                                                              \
-            "vqrdmulh.s32 q0, q0, r10\n\t" round "vrshl.s32 q0, r12\n\t"                           \
-            "vstrw.32 q0, [r5], #16\n\t"                                                           \
-            "le lr, 1b\n\t"                                                                        \
-            "cbz r3, 2f\n\t"                                                                       \
-            "movs r0, #16\n\t"                                                                     \
-            "vsub.i32 q3, q3, r0\n\t"                                                              \
-            "mov lr, r3\n\t"                                                                       \
-            "movs r3, #0\n\t"                                                                      \
-            "b 1b\n"                                                                               \
-            "2:\n\t"                                                                               \
-            : "+r"(tile_), "+r"(odd_), "+r"(row_), "+r"(sums_), "+r"(count_), "+r"(w_)             \
-            :                                                                                      \
-            : "r0", "r8", "r10", "lr", "q0", "q1", "q3", "q4", "q5", "q6", "q7", "cc", "memory");  \
+        __asm__ volatile("movs r0, #0\n\t"                                                         \
+                         "vldrw.32 q4, [r12]\n\t"                                                  \
+                         "vmov.32 q4[3], r0\n\t"                                                   \
+                         "vmov q5, q4\n\t"                                                         \
+                         "vshlc q5, r0, #32\n\t"                                                   \
+                         "vmov q6, q4\n\t"                                                         \
+                         "vshl.s32 q6, r4\n\t"                                                     \
+                         "vmov q7, q5\n\t"                                                         \
+                         "vshl.s32 q7, r4\n\t"                                                     \
+                         "vidup.u32 q3, r0, #8\n\t"                                                \
+                         "vshl.i32 q3, q3, #1\n\t"                                                 \
+                         "vadd.i32 q3, q3, r2\n\t"                                                 \
+                         "ldrd r8, r10, [r12, #12]\n\t"                                            \
+                         "ldr r12, [r12, #20]\n\t"                                                 \
+                         TK_BEFORE_TILES_##rounding                                                \
+                         "dls lr, r6\n"                                                            \
+                         "1:\n\t"                                                                  \
+                         "vldrw.u32 q0, [q3, #32]!\n\t"                                            \
+                         "vmladav.s8 r0, q4, q0\n\t"                                               \
+                         "vmladav.s8 r2, q5, q0\n\t"                                               \
+                         "vmladav.s8 r4, q6, q0\n\t"                                               \
+                         "vmladav.s8 r6, q7, q0\n\t"                                               \
+                         "vmov q0[2], q0[0], r0, r4\n\t"                                           \
+                         "vmov q0[3], q0[1], r2, r6\n\t"                                           \
+                         "vadd.i32 q0, q0, r8\n\t"                                                 \
+                         TK_SCALE_TILE_##rounding                                                  \
+                         "vrshl.s32 q0, r12\n\t"                                                   \
+                         "vstrw.32 q0, [r5], #16\n\t"                                              \
+                         "le lr, 1b\n\t"                                                           \
+                         "cbz r3, 2f\n\t"                                                          \
+                         "movs r0, #16\n\t"                                                        \
+                         "vsub.i32 q3, q3, r0\n\t"                                                 \
+                         "mov lr, r3\n\t"                                                          \
+                         "movs r3, #0\n\t"                                                         \
+                         "b 1b\n"                                                                  \
+                         "2:\n\t"                                                                  \
+                         : "+r"(tile_), "+r"(odd_), "+r"(row_), "+r"(sums_), "+r"(count_),         \
+                           "+r"(w_)                                                                \
+                         :                                                                         \
+                         : "r0", "r8", "r9", "r10", "lr", "q0", "q1", "q2", "q3", "q4", "q5",      \
+                           "q6", "q7", "cc", "memory");                                            \
     } while (0)
 
-#define TK_TILES_UP ""
-#define TK_TILES_AWAY                                                                              \
+#define TK_BEFORE_TILES_UP
+#define TK_SCALE_TILE_UP "vqrdmulh.s32 q0, q0, r10\n\t"
+
+#define TK_BEFORE_TILES_AWAY
+#define TK_SCALE_TILE_AWAY                                                                         \
+    "vqrdmulh.s32 q0, q0, r10\n\t"                                                                 \
     "vshr.s32 q1, q0, #31\n\t"                                                                     \
     "vadd.i32 q0, q0, q1\n\t"
+
+// r9 becomes what is shifted to the left, q2 what is to the right.
+#define TK_BEFORE_TILES_ANY                                                                        \
+    "bic r9, r12, r12, asr #31\n\t"                                                                \
+    "and r12, r12, r12, asr #31\n\t"                                                               \
+    "vdup.32 q2, r12\n\t"
+#define TK_SCALE_TILE_ANY                                                                          \
+    "vshl.s32 q0, r9\n\t"                                                                          \
+    "vqrdmulh.s32 q0, q0, r10\n\t"                                                                 \
+    "vand q1, q0, q2\n\t"                                                                          \
+    "vshr.s32 q1, q1, #31\n\t"                                                                     \
+    "vadd.i32 q0, q0, q1\n\t"
+
+// clang-format on
 
 #endif
 
