@@ -33,7 +33,7 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from tinykit.boards import Board, list_boards, manifest, project_files
-from tinykit.codegen.code_sizes import TABLE, flags_key
+from tinykit.codegen.code_sizes import TABLE, flags_key, main_group
 from tinykit.codegen.isa import Isa, isa_of
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
@@ -258,7 +258,7 @@ class Survey:
         groups = {"common": self._read(self._compiler.objects(sources))}
         groups |= {f"port {board.port}": self._port(board) for board in self._core.boards}
         groups |= {f"frontend {one.kind}": self._frontend(one) for one in _FRONTENDS}
-        groups |= {f"main {name}": self._main(name, *of) for name, of in _MAINS.items()}
+        groups |= {name: self._main(*of) for name, of in _mains().items()}
         affected = [name for name in sources if _mentions_wide(name)]
         groups["wide"] = self._read(self._compiler.objects(affected, WIDE))
         groups["common"] += self._compiler.library(self._paths)
@@ -299,9 +299,8 @@ class Survey:
         self._write(f"src/{place}", render_frontend(frontend))
         return self._read(self._compiler.objects([f"{place}/frontend.c"]), _OBJECTS)
 
-    def _main(self, name: str, frontend: Frontend | None, clips: int) -> list[Object]:
-        """Code and strings; buffers are counted with the network's data."""
-        network, board = _networks()[0], self._core.boards[0]
+    def _main(self, network: Network, frontend: Frontend | None, clips: int) -> list[Object]:
+        """Code and strings of main.c; buffers are counted with the network's data."""
         layout = lay_out(network, self._core.isa)
         context = {
             "banner": "",
@@ -311,25 +310,32 @@ class Survey:
             "model": {"input": {"bits": 8}},
             **vectors_context(_vectors(network, clips)),
         }
-        files = render_model(network, layout.layers, layout.plan, isa_of(board))
+        files = render_model(network, layout.layers, layout.plan, self._core.isa)
         files |= {one: render_template(f"{one}.j2", **context) for one in ("main.c", "vectors.h")}
         files |= {} if frontend is None else render_frontend(frontend)
-        self._write(f"src/main-{name}", files)
-        return self._read(self._compiler.objects([f"main-{name}/main.c"]), _VARIABLES)
+        place = f"main-{len(self._paths)}"
+        self._write(f"src/{place}", files)
+        path = self._compiler.objects([f"{place}/main.c"])[f"{place}/main.c"]
+        self._paths.append(path)
+        return [Object(path.read_bytes(), "main.c", _VARIABLES)]
 
     def _model(self) -> list[int]:
         """Bytes of model.c's code without layers, and of each layer, at most."""
-        found = []
-        for index, network in enumerate(_networks()):
-            layout = lay_out(network, self._core.isa)
-            files = render_model(network, layout.layers, layout.plan, self._core.isa)
-            self._write(f"src/model-{index}", files)
-            path = self._compiler.objects([f"model-{index}/model.c"])
-            (code,) = self._read(path, _OBJECTS)
-            found.append((len(layout.layers), sum(node[0] for node in code.nodes.values())))
-        (_, alone), *others = found
-        layer = max(math.ceil((size - alone) / (count - 1)) for count, size in others)
-        return [alone - layer, layer]
+        alone = [self._model_code(_one_layer(10, bits)) for bits in (8, 4)]
+        layer = 0
+        for network in _networks():
+            size, layers = self._model_code(network)
+            layer = max(layer, math.ceil((size - alone[0][0]) / (layers - 1)))
+        return [max(size for size, _ in alone) - layer, layer]
+
+    def _model_code(self, network: Network) -> tuple[int, int]:
+        """Bytes of model.c's code, and the number of layers."""
+        layout = lay_out(network, self._core.isa)
+        place = f"model-{network.digest[:8]}"
+        files = render_model(network, layout.layers, layout.plan, self._core.isa)
+        self._write(f"src/{place}", files)
+        (code,) = self._read(self._compiler.objects([f"{place}/model.c"]), _OBJECTS)
+        return sum(node[0] for node in code.nodes.values()), len(layout.layers)
 
     def _params(self) -> dict[str, int]:
         """sizeof of each params struct."""
@@ -352,12 +358,6 @@ _LINK_ALL = (
 _VARIABLES = (".bss", ".sbss", ".data", ".sdata")
 _OBJECTS = (*_VARIABLES, ".rodata", ".srodata")
 _FRONTENDS: tuple[Frontend, ...] = (Mfcc(), LogMel(), Imu())
-# What main.c is made for: the front end, and the number of clips.
-_MAINS: dict[str, tuple[Frontend | None, int]] = {
-    "plain": (None, 0),
-    "stream": (_FRONTENDS[0], 0),
-    "clips": (_FRONTENDS[0], 1),
-}
 
 
 def _firmware_sources(core: Core) -> list[str]:
@@ -384,10 +384,28 @@ def _params_headers() -> dict[str, list[str]]:
 
 
 @functools.cache
+def _one_layer(classes: int, bits: int) -> Network:
+    builder = Builder(np.random.default_rng(0), (60,), bits=bits, name="one")
+    return builder.dense(classes, relu=False, bits=bits).build()
+
+
+@functools.cache
 def _networks() -> tuple[Network, ...]:
-    """To measure what a layer's call takes; the first has one layer only."""
-    one = Builder(np.random.default_rng(0), (8,), name="one").dense(4, relu=False).build()
-    return one, ds_cnn(64), har_cnn("w4a4"), resnet8(), mobilenet()
+    """To measure what a layer's call takes."""
+    return ds_cnn(64), har_cnn("w4a4"), resnet8(), mobilenet()
+
+
+def _mains() -> dict[str, tuple[Network, Frontend | None, int]]:
+    """What main.c is made for, by group: the network, the front end and the number of clips."""
+    found = {}
+    for few in (True, False):
+        # The compiler unrolls the loops over few classes.
+        network = _one_layer(3 if few else 1000, 8)
+        found[main_group("", False, few)] = (network, None, 0)
+        for frontend in _FRONTENDS:
+            for clips in (0, 1):
+                found[main_group(frontend.kind, clips > 0, few)] = (network, frontend, clips)
+    return found
 
 
 def _vectors(network: Network, clips: int) -> Vectors:
@@ -416,9 +434,18 @@ def _as_nodes(groups: Mapping[str, list[Object]]) -> dict[str, Nodes]:
             key: [flash, ram, *sorted({names.get(ref, ref) for ref in refs} & known - {key})]
             for key, (flash, ram, *refs) in nodes.items()
         }
+    for group in tables:
+        if group.startswith("main "):
+            tables[group] = {"main": _joined(tables[group])}
     common = tables["common"]
     tables["wide"] = {k: n for k, n in tables["wide"].items() if common.get(k) != n}
     return tables
+
+
+def _joined(nodes: Nodes) -> list[Any]:
+    """Nodes that are linked all or none, as one."""
+    refs = {ref for node in nodes.values() for ref in node[2:]} - nodes.keys()
+    return [sum(node[0] for node in nodes.values()), 0, *sorted(refs)]
 
 
 def _dump(table: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from tinykit.codegen.code_sizes import Code, code_bytes, params_bytes
 from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import Layer
 from tinykit.codegen.plan import MemoryPlan, lay_out
+from tinykit.codegen.render import class_names
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import DoesNotFitError
 from tinykit.frontends import Frontend, from_config
@@ -81,15 +82,18 @@ def _code(
         functions=frozenset(functions),
         layers=len(layers),
         frontend="" if frontend is None else frontend.kind,
-        clips=vectors is not None and len(vectors.clips) > 0,
+        clips=frontend is not None and vectors is not None and len(vectors.clips) > 0,
+        classes=math.prod(network.tensor(network.output).shape),
         wide=any(layer.scaling is not None and layer.scaling.wide for layer in layers),
     )
 
 
 def _functions(layer: Layer) -> Iterator[str]:
     """C functions that a layer's call and constants name."""
+    # The convolution of a "conv2d_pool" is not called as such.
+    called = (layer, *layer.parts[1:])
+    yield from (one.function for one in called)
     for one in (layer, *layer.parts):
-        yield one.function
         if one.matmul is not None:
             yield from (one.matmul.variant.expand, one.matmul.variant.multiply)
         if one.binary is not None:
@@ -97,8 +101,9 @@ def _functions(layer: Layer) -> Iterator[str]:
 
 
 def _name_bytes(network: Network, layers: Sequence[Layer]) -> int:
-    names = [*network.labels, *(layer.op.name for layer in layers)]
-    return sum(_string_bytes(name) + 4 for name in names)
+    """Of all names, and of the table of layers; that of classes is not linked."""
+    names = [*class_names(network), *(layer.op.name for layer in layers)]
+    return sum(_string_bytes(name) for name in names) + 4 * len(layers)
 
 
 def _string_bytes(text: str) -> int:
