@@ -62,11 +62,6 @@ class Sizes:
         }
 
 
-def uses_dsp(board: Board) -> bool:
-    """Whether weights are laid out for the Cortex-M DSP instructions."""
-    return board.arch == "arm" and "dsp" in board.features
-
-
 def _code(
     network: Network,
     layers: Sequence[Layer],
