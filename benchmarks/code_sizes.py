@@ -431,11 +431,7 @@ def _as_nodes(groups: Mapping[str, list[Object]]) -> dict[str, Nodes]:
     for group, members in groups.items():
         nodes = {key: node for one in members for key, node in one.nodes.items()}
         tables[group] = {
-            key: [
-                flash,
-                ram,
-                *sorted({names[r] if r in names else r for r in refs} & known - {key}),
-            ]
+            key: [flash, ram, *sorted({_node_of(ref, names) for ref in refs} & known - {key})]
             for key, (flash, ram, *refs) in nodes.items()
         }
     for group in tables:
@@ -444,6 +440,11 @@ def _as_nodes(groups: Mapping[str, list[Object]]) -> dict[str, Nodes]:
     common = tables["common"]
     tables["wide"] = {k: n for k, n in tables["wide"].items() if common.get(k) != n}
     return tables
+
+
+def _node_of(name: str, symbols: Mapping[str, str]) -> str:
+    """The node of a symbol, or the node itself."""
+    return symbols.get(name, name)
 
 
 def _joined(nodes: Nodes) -> list[Any]:
