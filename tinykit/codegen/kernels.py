@@ -97,7 +97,7 @@ class Layer:
         fields: scalar members of the params, in the order of the C struct.
         stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
         matmul: how it is multiplied, or None.
-        binary: how its rows are counted, or None.
+        binary: how its one-bit products are counted, or None.
         scaling: the requantisation, or None.
         table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
@@ -507,11 +507,14 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
     channels, depth = len(op.weight), op.weight.shape[-1]
     pixel_bytes = activation_bytes((depth,), 1)
     taps = op.weight.reshape(channels, -1, depth)
-    how = binary.choose_rows(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
+    how = binary.choose(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
     scaling = None
     if isinstance(op.requantize, Threshold):
         turned, limits = binary.count_limits(taps, op.bias, op.requantize)
-        stream = binary.bit_stream(binary.row_words(turned, how), limits)
+        if how.lanes:
+            stream = binary.lane_stream(turned, limits, how)
+        else:
+            stream = binary.bit_stream(binary.row_words(turned, how), limits)
     else:
         flat = taps.reshape(channels, -1).astype(np.int64)
         plain = _scaling(op.name, flat, op.bias, op.requantize, x, y)
@@ -527,7 +530,7 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
         kind="binary_conv2d" if isinstance(op, Conv2D) else "binary_dense",
         function="tk_binary",
         params_type="tk_binary_params",
-        sources=("kernels/binary.c", how.source, "kernels/binary_body.h"),
+        sources=("kernels/binary.c", how.source),
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -543,7 +546,7 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
             "dilation_width": window.dilation[1],
             "pad_top": window.before[0],
             "pad_left": window.before[1],
-            "chained": int(how.chained),
+            "digits": how.digits,
             "channels": channels,
             "words": how.words,
         },
