@@ -151,17 +151,15 @@ def test_a_shortcut_lives_until_it_is_added():
 
 def test_a_sum_overwrites_only_what_nothing_reads_any_more():
     plan = plan_memory(_residual(shared=True))
-    at = plan.tensor_buffer
-    assert at["add2_out"] == at["conv1_out"] != at["conv0_out"]
-    # Either may go now, and the first does.
-    assert at["add3_out"] == at["add2_out"]
+    size = 4 * 4 * 8
+    assert abs(plan.offset("add2_out") - plan.offset("conv0_out")) >= size
 
 
 def test_the_input_of_a_network_that_adds_it_to_itself():
     builder = Builder(np.random.default_rng(0), (3, 3, 4))
     network = builder.add(builder.keep()).dense(2).build()
     plan = plan_memory(network)
-    assert plan.tensor_buffer["add0_out"] == "input"
+    assert plan.offset("add0_out") == plan.offset("input")
 
 
 def test_a_sum_that_is_the_output_stays():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinykit.codegen.hostlib import WARNINGS, compile_c
+from tinykit.codegen.hostlib import WARNINGS, compile_c, host_flags
+from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer
 from tinykit.network.ops import Tensor
 from tinykit.network.packing import activation_bytes, pack_activations, unpack_activations
@@ -175,13 +176,13 @@ _STRUCTS = {
 }
 
 
-def build(folder: Path, *, wide: bool = False) -> c.CDLL:
+def build(folder: Path, *, wide: bool = False, isa: Isa = "riscv") -> c.CDLL:
     """Compile every kernel into one library with undefined behaviour trapped."""
     source = resource_dir("firmware") / "src"
-    library = folder / f"kernels-{wide:d}.so"
+    library = folder / f"kernels-{isa}-{wide:d}.so"
     sources = [*sorted((source / "kernels").rglob("*.c")), source / "packing.c"]
     flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
-    flags += ["-DTK_WIDE_ACCUMULATORS"] if wide else []
+    flags += [*host_flags(isa), *(["-DTK_WIDE_ACCUMULATORS"] if wide else [])]
     compile_c([*sources, Path(__file__).with_name("shim.c")], library, flags)
     return c.CDLL(str(library))
 
@@ -215,27 +216,48 @@ def _aligned(size: int) -> int:
 
 def call(library: c.CDLL, layer: Layer, x: np.ndarray, source: Tensor, result: Tensor):
     """Run one layer on int8 `x` of source.shape; fails if it writes where it may not."""
+    size = activation_bytes(result.shape, result.bits)
     packed = pack_activations(x, source.bits).tobytes()
-    sizes = [len(packed), activation_bytes(result.shape, result.bits), layer.scratch_bytes]
-    at = np.cumsum([GUARD, *(_aligned(s) + GUARD for s in sizes)])
-    arena = np.full(at[-1] + 8, PAINT, np.uint8)
-    base = arena.ctypes.data + (-arena.ctypes.data) % 8
-    start = base - arena.ctypes.data
-    arena[start + at[0] : start + at[0] + sizes[0]] = np.frombuffer(packed, np.uint8)
+    apart = _aligned(len(packed)) + GUARD
+    arena, at = _run(library, layer, packed, size, apart)
+    assert arena[at : at + len(packed)].tobytes() == packed, "wrote its input"
+    out = arena[at + apart : at + apart + size]
+    return unpack_activations(out, result.shape, result.bits)
+
+
+def call_over(
+    library: c.CDLL, layer: Layer, x: np.ndarray, source: Tensor, result: Tensor, distance: int
+):
+    """The same with the output `distance` bytes from the input's start, both sharing bytes."""
+    size = activation_bytes(result.shape, result.bits)
+    packed = pack_activations(x, source.bits).tobytes()
+    arena, at = _run(library, layer, packed, size, distance)
+    out = arena[at + distance : at + distance + size]
+    return unpack_activations(out, result.shape, result.bits)
+
+
+def _run(
+    library: c.CDLL, layer: Layer, packed: bytes, out_size: int, distance: int
+) -> tuple[np.ndarray, int]:
+    """The memory after one call, and where the input starts in it."""
+    ends = [len(packed), out_size, layer.scratch_bytes]
+    room = _aligned(max(len(packed), out_size + abs(distance))) + GUARD
+    arena = np.full(3 * room + _aligned(layer.scratch_bytes) + 2 * GUARD + 8, PAINT, np.uint8)
+    base = (-arena.ctypes.data) % 8
+    inp = base + room
+    at = (inp, inp + distance, base + 3 * room)
+    arena[inp : inp + len(packed)] = np.frombuffer(packed, np.uint8)
     params, keep = _params(library, layer)
-    pointers = [c.c_void_p(base + int(a)) for a in at[:3]]
+    pointers = [c.c_void_p(arena.ctypes.data + one) for one in at]
     weighted = layer.scaling is not None or layer.binary is not None
     arguments = pointers if weighted else pointers[:2]
-    status = getattr(library, layer.function)(c.byref(params), *arguments)
-    assert status == 0
+    assert getattr(library, layer.function)(c.byref(params), *arguments) == 0
     del keep
     untouched = np.ones(len(arena), bool)
-    for offset, size in zip(at, sizes, strict=False):
-        untouched[start + offset : start + offset + size] = False
+    for offset, size in zip(at, ends, strict=True):
+        untouched[offset : offset + size] = False
     assert (arena[untouched] == PAINT).all(), "wrote outside its buffers"
-    assert arena[start + at[0] : start + at[0] + sizes[0]].tobytes() == packed, "wrote its input"
-    out = arena[start + at[1] : start + at[1] + sizes[1]]
-    return unpack_activations(out, result.shape, result.bits)
+    return arena, inp
 
 
 def call_add(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,8 +35,9 @@ from tinykit.network.ops import (
 from tinykit.network.packing import activation_bytes
 from tinykit.network.shapes import kernel_size
 
-# The doubling high multiply of the kernels is exact below this; see requantize.h.
-_NARROW_LIMIT = 1 << 30
+# The high multiplications of the kernels are exact below this; see plain/scale.h, which asks for
+# most, and requantize.h.
+_NARROW_LIMIT = 1 << 29
 _INT32_LIMIT = 1 << 31
 # An input is copied with its padding where more of the output than this sees padding.
 _BORDER_SHARE = 0.2
@@ -89,7 +91,7 @@ class Layer:
     Attributes:
         index: position among the layers that execute code; the marks count these.
         op: the operator it came from.
-        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack",
+        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "conv2d_pool", "repack",
             "add", "add_halves", "add_rescaled", "add_table", "binary_conv2d", "binary_dense".
         function: the C function.
         params_type: the C type of its constants.
@@ -105,6 +107,7 @@ class Layer:
         weight_bits: of the network's weights; flash may hold them wider.
         overlap: how its output may lie over its input.
         over_read: bytes behind its input that it may read, and ignores.
+        parts: the convolution and the pool of a "conv2d_pool".
     """
 
     index: int
@@ -124,6 +127,12 @@ class Layer:
     weight_bits: int = 0
     overlap: Overlap = overlap.NONE
     over_read: int = 0
+    parts: tuple[Layer, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+        return self.parts[0].op.inputs if self.parts else self.op.inputs
 
     @property
     def weight_bytes(self) -> int:
@@ -283,7 +292,10 @@ def _choose(
     )
 
 
-def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+def _conv2d(
+    index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa, *, strips: bool = False
+) -> Layer:
+    """The Layer of a convolution; `strips`: its output is computed a part at a time."""
     window = _window(op, x, y)
     rows = op.weight.reshape(len(op.weight), -1)
     pixel_bits = x.shape[2] * x.bits
@@ -297,7 +309,7 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
     run_step = pack.padded(run_values, variant.run_block) * variant.column_bytes
-    padded = _padded_input(window, x, y)
+    padded = (0, 0) if strips else _padded_input(window, x, y)
     before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
     border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
     columns = window.kernel[0] * runs * run_step
@@ -427,40 +439,95 @@ def _plane(window: _Window) -> tuple[int, int]:
     return high, wide + wide % 2
 
 
-def _depthwise_kind(window: _Window, scaling: Scaling) -> str:
-    """Which of the kernels for DSP instructions; see depthwise.h."""
-    is_3x3 = window.kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2
-    if not is_3x3:
-        return "depthwise"
-    plain = scaling.bits == 8 and scaling.high - scaling.low == 255 and scaling.shift.min() >= 2
-    return "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+@dataclass(frozen=True)
+class _DepthwiseKernel:
+    """A depthwise kernel.
+
+    Attributes:
+        function, sources: as in Layer.
+        stream: as the kernel reads it.
+        scratch: bytes of it.
+        narrow_in_place: tensors of 4 and 2 bits may be written over their input too.
+    """
+
+    function: str
+    sources: tuple[str, ...]
+    stream: NDArray[np.uint32]
+    scratch: int
+    narrow_in_place: bool
 
 
-def _depthwise_scratch(
-    op: DepthwiseConv2D, x: Tensor, plane: tuple[int, int], kernel: tuple[int, int]
-) -> int:
-    """As dsp/depthwise.c takes it: planes of halves, then the taps."""
+def _dsp_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
+) -> _DepthwiseKernel:
+    """Planes of halves, then the taps; see dsp/depthwise_frame.h."""
+    kernel, plane = window.kernel, _plane(window)
     together = op.depth_multiplier == 1 and x.shape[2] % 2 == 0
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
-    return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
+    name = "depthwise"
+    if kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2:
+        whole = scaling.bits == 8 and scaling.high - scaling.low == 255
+        plain = whole and scaling.shift.min() >= 2
+        name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+    return _DepthwiseKernel(
+        f"tk_dsp_{name}",
+        (f"kernels/dsp/{name}.c", "kernels/dsp/finish.c"),
+        pack.depthwise_stream(
+            pack.as_words(scaling.bias),
+            _taps(op),
+            op.weight_bits,
+            pack.as_words(scaling.multiplier),
+            pack.power_words(scaling.shift),
+        ),
+        2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2)),
+        True,
+    )
+
+
+def _plain_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
+) -> _DepthwiseKernel:
+    """The plane, and behind it the taps; see plain/depthwise.c."""
+    plane = _plane(window)
+    return _DepthwiseKernel(
+        "tk_plain_depthwise",
+        ("kernels/plain/depthwise.c",),
+        pack.plain_depthwise_stream(
+            pack.as_words(scaling.bias),
+            _taps(op),
+            op.weight_bits,
+            pack.as_words(scaling.multiplier),
+            pack.short_shift_words(scaling.shift),
+        ),
+        pack.padded(plane[0] * plane[1], 4) + window.kernel[0] * window.kernel[1],
+        True,
+    )
+
+
+_DEPTHWISE = {"dsp": _dsp_depthwise, "riscv": _plain_depthwise, "thumb": _plain_depthwise}
+
+
+def _taps(op: DepthwiseConv2D) -> Int8Array:
+    """(channels, taps)."""
+    return np.ascontiguousarray(op.weight.reshape(-1, op.weight.shape[2]).T)
 
 
 def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     window = _window(op, x, y)
     channels = op.weight.shape[2]
-    taps = np.ascontiguousarray(op.weight.reshape(-1, channels).T)
-    scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
+    scaling = _scaling(op.name, _taps(op).astype(np.int64), op.bias, op.requantize, x, y)
     plane = _plane(window)
     kernel = window.kernel
+    chosen = _DEPTHWISE[isa](op, x, window, scaling)
     in_place = x.shape == y.shape and x.bits == y.bits
-    kind = _depthwise_kind(window, scaling)
+    in_place &= x.bits == 8 or chosen.narrow_in_place
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=f"tk_{isa}_{kind}",
+        function=chosen.function,
         params_type="tk_depthwise_params",
-        sources=(f"kernels/{isa}/{kind}.c", f"kernels/{isa}/finish.c"),
+        sources=chosen.sources,
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -482,15 +549,9 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             "weight_bits": op.weight_bits,
             "in_zero_point": x.zero_point,
         },
-        stream=pack.depthwise_stream(
-            pack.as_words(scaling.bias),
-            taps,
-            op.weight_bits,
-            pack.as_words(scaling.multiplier),
-            pack.power_words(scaling.shift),
-        ),
+        stream=chosen.stream,
         scaling=scaling,
-        scratch_bytes=_depthwise_scratch(op, x, plane, kernel),
+        scratch_bytes=chosen.scratch,
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
         overlap=overlap.IN_PLACE if in_place else overlap.NONE,
@@ -674,6 +735,82 @@ def _packed_fields(y: Tensor) -> dict[str, int]:
     }
 
 
+def _strip(op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor, group: int) -> tuple[int, int] | None:
+    """(convolved, pooled) pixels in a strip; None where the pool's windows overlap or have gaps.
+
+    Of an image, a strip is the rows of one row of windows; of a 1-D signal, as many windows as make
+    whole groups of the convolution.
+    """
+    if op.kernel != op.stride or any(op.padding):
+        return None
+    if x.shape[1] > 1:
+        return (op.kernel[0] * x.shape[1], y.shape[1]) if x.shape[1] % op.kernel[1] == 0 else None
+    windows = math.lcm(group, op.kernel[0]) // op.kernel[0]
+    windows = windows if y.shape[0] % windows == 0 else 1
+    return windows * op.kernel[0], windows
+
+
+def conv_pool_layer(
+    network: Network, index: int, conv: Conv2D, pool: AvgPool2D | MaxPool2D, isa: Isa
+) -> Layer | None:
+    """The Layer of a convolution that is pooled strip by strip; None where that cannot be."""
+    x, between, y = (network.tensor(t) for t in (conv.inputs[0], conv.output, pool.output))
+    first = _conv2d(index, conv, x, between, isa, strips=True)
+    group = first.fields["group"]
+    strip = _strip(pool, between, y, group)
+    if strip is None:
+        return None
+    rows = 1 if between.shape[1] == 1 else pool.kernel[0]
+    window = (1, pool.kernel[0]) if between.shape[1] == 1 else pool.kernel
+    second = _pool(index, pool, between, y)
+    sizes = {
+        "in_height": rows,
+        "in_width": strip[0] // rows,
+        "out_height": 1,
+        "out_width": strip[1],
+        "kernel_height": window[0],
+        "kernel_width": window[1],
+        "stride_height": window[0],
+        "stride_width": window[1],
+    }
+    second = replace(second, fields={**second.fields, **sizes})
+    strip_bytes = _in_words(strip[0] * activation_bytes(between.shape[2:], between.bits))
+    pooled_bytes = activation_bytes(y.shape[2:], y.bits)
+    strips = math.prod(y.shape[:2]) // strip[1]
+    return replace(
+        first,
+        op=pool,
+        kind="conv2d_pool",
+        function="tk_conv2d_pool",
+        params_type="tk_conv2d_pool_params",
+        sources=("kernels/conv2d_pool.c", *first.sources, *second.sources),
+        fields={
+            "strips": strips,
+            "strip_pixels": strip[0],
+            "pooled_pixels": strip[1],
+            "strip_bytes": strip_bytes,
+            "pooled_bytes": pooled_bytes,
+            "backward": 0,
+        },
+        scratch_bytes=strip_bytes + first.scratch_bytes,
+        overlap=overlap.windowed(
+            _strip_reach(_window(conv, x, between), x, strip[0], strips),
+            pooled_bytes * strip[1],
+            1,
+            backward=True,
+        ),
+        parts=(first, second),
+    )
+
+
+def _strip_reach(window: _Window, x: Tensor, pixels: int, strips: int) -> overlap.Reach:
+    """What each strip reads."""
+    seen = _reach(window, x)
+    low = seen.low[: strips * pixels].reshape(strips, pixels).min(axis=1)
+    high = seen.high[: strips * pixels].reshape(strips, pixels).max(axis=1)
+    return overlap.Reach(low, high)
+
+
 def is_alias(op: Op, x: Tensor, y: Tensor) -> bool:
     """Whether `op` needs no code: a reshape that moves no byte."""
     if not isinstance(op, Reshape):
@@ -700,46 +837,83 @@ def reshape_layer(index: int, op: Reshape, x: Tensor, y: Tensor) -> Layer:
     )
 
 
-def choose_kernels(network: Network, isa: Isa) -> tuple[Layer, ...]:
+def choose_kernels(
+    network: Network, isa: Isa, *, pooled: frozenset[str] = frozenset()
+) -> tuple[Layer, ...]:
     """One Layer for each operator that executes code, in order.
 
     Args:
         network: a valid Network.
         isa: what the core can do.
+        pooled: names of the pools that run as a part of the convolution before them; all of them
+            from `poolable`.
 
     Raises:
         TinykitError: a layer's accumulator can overflow, or its sizes exceed the C fields.
     """
     layers: list[Layer] = []
+    before = {pool: conv for conv, pool in poolable(network) if pool.name in pooled}
+    inside = set(before.values())
     for op in network.ops:
         x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
-        if is_alias(op, x, y):
+        if op in inside or is_alias(op, x, y):
             continue
         index = len(layers)
-        layer: Layer
-        if isinstance(op, Conv2D | Dense) and x.bits == 1:
-            layer = _binary(index, op, x, y, isa)
-        elif isinstance(op, Conv2D):
-            layer = _conv2d(index, op, x, y, isa)
-        elif isinstance(op, DepthwiseConv2D):
-            layer = _depthwise(index, op, x, y, isa)
-        elif isinstance(op, Dense):
-            layer = _dense(index, op, x, y, isa)
-        elif isinstance(op, AvgPool2D | MaxPool2D):
-            layer = _pool(index, op, x, y)
-        elif isinstance(op, Add):
-            layer = add_layer(index, op, x, network.tensor(op.inputs[1]), y, isa)
-        elif isinstance(op, Reshape):
-            layer = reshape_layer(index, op, x, y)
-        else:
-            raise TinykitError(
-                f"there is no kernel for {type(op).__name__}.",
-                where=f"layer {op.name}",
-                remedy="Add one as docs/architecture.md describes.",
-            )
-        _check_fields(layer)
+        joined = None
+        if op in before and isinstance(op, AvgPool2D | MaxPool2D):
+            joined = conv_pool_layer(network, index, before[op], op, isa)
+            if joined is None:
+                raise ValueError(f"{op.name} cannot be pooled in strips")
+        layer = joined if joined is not None else _layer(network, index, op, isa)
+        for part in layer.parts or (layer,):
+            _check_fields(part)
         layers.append(layer)
     return tuple(layers)
+
+
+def poolable(network: Network) -> list[tuple[Conv2D, AvgPool2D | MaxPool2D]]:
+    """Convolutions whose output only a pool reads, and the pool, if its windows tile the output."""
+    readers: dict[str, list[Op]] = {}
+    for op in network.ops:
+        for name in op.inputs:
+            readers.setdefault(name, []).append(op)
+    found = []
+    for op in network.ops:
+        following = readers.get(op.output, [])
+        if not isinstance(op, Conv2D) or len(following) != 1 or op.output == network.output:
+            continue
+        if network.tensor(op.inputs[0]).bits == 1:
+            continue
+        pool = following[0]
+        if not isinstance(pool, AvgPool2D | MaxPool2D):
+            continue
+        if _strip(pool, network.tensor(op.output), network.tensor(pool.output), 1) is not None:
+            found.append((op, pool))
+    return found
+
+
+def _layer(network: Network, index: int, op: Op, isa: Isa) -> Layer:
+    """The Layer of one operator that executes code."""
+    x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
+    if isinstance(op, Conv2D | Dense) and x.bits == 1:
+        return _binary(index, op, x, y, isa)
+    if isinstance(op, Conv2D):
+        return _conv2d(index, op, x, y, isa)
+    if isinstance(op, DepthwiseConv2D):
+        return _depthwise(index, op, x, y, isa)
+    if isinstance(op, Dense):
+        return _dense(index, op, x, y, isa)
+    if isinstance(op, AvgPool2D | MaxPool2D):
+        return _pool(index, op, x, y)
+    if isinstance(op, Add):
+        return add_layer(index, op, x, network.tensor(op.inputs[1]), y, isa)
+    if isinstance(op, Reshape):
+        return reshape_layer(index, op, x, y)
+    raise TinykitError(
+        f"there is no kernel for {type(op).__name__}.",
+        where=f"layer {op.name}",
+        remedy="Add one as docs/architecture.md describes.",
+    )
 
 
 _BYTE_FIELDS = frozenset({"dilation_height", "dilation_width", "pad_top", "pad_left"})

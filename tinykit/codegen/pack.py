@@ -25,6 +25,8 @@ IntArray = NDArray[np.int64]
 
 # A shift that cannot be written as a power of two (below 2) is stored less this; see dsp/finish.h.
 _SHIFT_CODE = 64
+# As in plain/scale.h.
+_LONGEST_SHORT_SHIFT = 21
 
 
 def padded(count: int, block: int) -> int:
@@ -51,8 +53,10 @@ def as_words(values: NDArray[np.integer[Any]]) -> WordArray:
 def plane_order(count: int, bits: int) -> IntArray:
     """Which value stands where after the planes of `bits`-bit activations: (count,) indices.
 
-    `count` is a multiple of 32 // bits.
+    `count` is a multiple of 32 // bits, but for 8 bits, where all stay in place.
     """
+    if bits == 8:
+        return np.arange(count)
     planes = 8 // bits
     block = np.array([planes * b + q for q in range(planes) for b in range(4)])
     starts = np.arange(0, count, 4 * planes)
@@ -119,6 +123,44 @@ def stream_of_pairs(
     return np.concatenate(parts)
 
 
+def short_shift_words(shift: NDArray[np.integer[Any]]) -> WordArray:
+    """Right shifts as plain/scale.h wants them: shift + 1 from 1 to 21, else shift - 64."""
+    wide = shift.astype(np.int64)
+    short = (wide >= 1) & (wide <= _LONGEST_SHORT_SHIFT)
+    return as_words(np.where(short, wide + 1, wide - _SHIFT_CODE))
+
+
+def plain_rows(rows: Int8Array, bits: int) -> WordArray:
+    """Rows (c, k) as they are, a word a value; `stream_of_blocks` packs them."""
+    del bits
+    return as_words(rows)
+
+
+def stream_of_blocks(
+    bias: WordArray,
+    rows: WordArray,
+    multiplier: WordArray,
+    shift: WordArray,
+    *,
+    channels: int,
+    bits: int,
+) -> WordArray:
+    """For each block of channels: their biases; for each value the weights of all of them; then
+    multiplier and shift of each. The last block is filled up with zero.
+
+    Args:
+        bias, rows, multiplier, shift: of c channels; rows are (c, k), a word a value.
+        channels: in a block.
+        bits: of a weight in the stream.
+    """
+    short = -len(rows) % channels
+    values = np.pad(rows, ((0, short), (0, 0))).reshape(-1, channels, rows.shape[1])
+    packed = words_of(values.transpose(0, 2, 1).reshape(len(values), -1), bits)
+    tail = np.pad(np.stack([multiplier, shift], axis=1), ((0, short), (0, 0)))
+    biases = np.pad(bias, (0, short)).reshape(-1, channels)
+    return np.concatenate([biases, packed, tail.reshape(len(values), -1)], axis=1).reshape(-1)
+
+
 def depthwise_stream(
     bias: WordArray, taps: Int8Array, bits: int, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
@@ -126,3 +168,12 @@ def depthwise_stream(
     scale = np.stack([bias, multiplier, shift], axis=1).reshape(-1)
     packed = pack_bits(taps, bits).reshape(-1)
     return np.concatenate([scale, np.pad(packed, (0, -packed.size % 4)).view("<u4")])
+
+
+def plain_depthwise_stream(
+    bias: WordArray, taps: Int8Array, bits: int, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """For each channel: bias, multiplier, shift, its taps (c, taps) packed in whole words."""
+    return np.concatenate(
+        [bias[:, None], multiplier[:, None], shift[:, None], words_of(taps, bits)], axis=1
+    ).reshape(-1)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, tensor_bytes
+from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, poolable, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.overlap import Overlap
 from tinykit.network import Network
@@ -138,21 +138,20 @@ def _aligned(size: int) -> int:
 
 
 def _buffers(network: Network, layers: tuple[Layer, ...]) -> tuple[list[Buffer], dict[str, str]]:
-    """Life spans, with aliases resolved."""
-    step = {layer.op.name: layer.index for layer in layers}
+    """Life spans, with aliases resolved; a tensor that no layer writes has none."""
+    by_output = {layer.op.output: layer for layer in layers}
     owner = {network.input: network.input}
     first = {network.input: -1}
     last = {network.input: -1}
     for op in network.ops:
-        for name in op.inputs:
-            at = step.get(op.name)
-            if at is not None:
-                last[owner[name]] = max(last[owner[name]], at)
         if is_alias(op, network.tensor(op.inputs[0]), network.tensor(op.output)):
             owner[op.output] = owner[op.inputs[0]]
-        else:
+        elif op.output in by_output:
+            layer = by_output[op.output]
             owner[op.output] = op.output
-            first[op.output] = last[op.output] = step[op.name]
+            first[op.output] = last[op.output] = layer.index
+            for name in layer.inputs:
+                last[owner[name]] = max(last[owner[name]], layer.index)
     # The scores are read after the last layer.
     last[owner[network.output]] = max(len(layers) - 1, 0)
     buffers = [
@@ -175,7 +174,7 @@ def _handovers(
     return [
         Handover(layer.index, owner[name], owner[layer.op.output], layer.overlap)
         for layer in layers
-        for name in dict.fromkeys(layer.op.inputs)
+        for name in dict.fromkeys(layer.inputs)
         if last[owner[name]] == layer.index
     ]
 
@@ -319,13 +318,49 @@ def plan_layers(network: Network, layers: tuple[Layer, ...]) -> MemoryPlan:
     )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The kernels of a Network and where their data lies.
+
+    Attributes:
+        layers: in the order in which they run.
+        plan: the arena.
+    """
+
+    layers: tuple[Layer, ...]
+    plan: MemoryPlan
+
+
+def lay_out(network: Network, isa: Isa) -> Layout:
+    """Choose kernels and plan the arena; pools join the convolution before them where that saves.
+
+    Raises:
+        TinykitError: a layer has no kernel or can overflow.
+    """
+    alone = _laid_out(network, isa, frozenset())
+    pooled = frozenset(pool.name for _, pool in poolable(network))
+    best = _laid_out(network, isa, pooled)
+    if not pooled or best.plan.size >= alone.plan.size:
+        return alone
+    for name in sorted(pooled):
+        without = _laid_out(network, isa, pooled - {name})
+        if without.plan.size <= best.plan.size:
+            best, pooled = without, pooled - {name}
+    return best
+
+
+def _laid_out(network: Network, isa: Isa, pooled: frozenset[str]) -> Layout:
+    layers = choose_kernels(network, isa, pooled=pooled)
+    return Layout(layers, plan_layers(network, layers))
+
+
 def plan_memory(network: Network, isa: Isa = "riscv") -> MemoryPlan:
     """The arena of a Network for one kind of core.
 
     Raises:
         TinykitError: a layer has no kernel or can overflow.
     """
-    return plan_layers(network, choose_kernels(network, isa))
+    return lay_out(network, isa).plan
 
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -17,8 +17,8 @@ from typing import Any
 from tinykit.boards import Board
 from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels
-from tinykit.codegen.plan import MemoryPlan, plan_layers
+from tinykit.codegen.kernels import Layer
+from tinykit.codegen.plan import MemoryPlan, lay_out
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import DoesNotFitError
 from tinykit.frontends import Frontend, from_config
@@ -74,6 +74,7 @@ _WORDS_OF_ANY = 32
 
 # sizeof the params on a 32-bit core.
 _PARAMS = {
+    "tk_conv2d_pool_params": 24,
     "tk_conv2d_params": 44,
     "tk_dense_params": 28,
     "tk_depthwise_params": 44,
@@ -230,8 +231,8 @@ def estimate_size(network: Network, board: Board, vectors: Vectors | None = None
     Raises:
         TinykitError: a layer has no kernel.
     """
-    layers = choose_kernels(network, isa_of(board))
-    return estimate_layers(network, board, layers, plan_layers(network, layers), vectors)
+    layout = lay_out(network, isa_of(board))
+    return estimate_layers(network, board, layout.layers, layout.plan, vectors)
 
 
 def missing(sizes: Sizes, board: Board) -> tuple[int, int]:

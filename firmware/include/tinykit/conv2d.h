@@ -58,4 +58,9 @@ typedef struct {
 // `out` may overlap `in` where tinykit/codegen/overlap.py says so.
 tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *scratch);
 
+// Computes only the `count` output pixels from number `first`, to `out`; the input is never padded
+// first.
+void tk_conv2d_pixels(const tk_conv2d_params *p, const void *in, void *out, void *scratch,
+                      uint32_t first, uint32_t count);
+
 #endif
