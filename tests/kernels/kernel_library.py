@@ -52,7 +52,7 @@ class Conv2D(c.Structure):
         *_fields(c.c_uint8, "pad_left"),
         *_fields(c.c_uint16, "padded_height", "padded_width"),
         *_fields(c.c_uint8, "group", "blank", "backward"),
-        *_fields(c.c_uint16, "run_values", "run_step"),
+        *_fields(c.c_uint16, "run_values", "run_step", "column_bytes"),
         *_fields(c.c_void_p, "expand", "multiply"),
         ("matmul", Matmul),
     )

@@ -267,8 +267,9 @@ def _choose(
     single = runs == 0
     for variant in variants(isa, bits, x.bits, single=single):
         padded = pack.pad_runs(rows, max(runs, 1), variant.run_block)
-        ordered = padded[:, pack.plane_order(padded.shape[1], variant.planes)]
-        full = pack.pad_rows(ordered, variant.block)
+        if variant.planes < 8:
+            padded = padded[:, pack.plane_order(padded.shape[1], variant.planes)]
+        full = pack.pad_rows(padded, variant.block)
         chunk = chunk_length(variant, full, x.bits)
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
         if chunk == 0 or inner >= _INT32_LIMIT:
@@ -308,13 +309,15 @@ def _conv2d(
     )
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
-    run_step = pack.padded(run_values, variant.run_block) * variant.column_bytes
+    run_step = pack.padded(run_values, variant.run_block)
+    if not variant.apart:
+        run_step *= variant.column_bytes
     padded = (0, 0) if strips else _padded_input(window, x, y)
     before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
-    border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
-    columns = window.kernel[0] * runs * run_step
+    columns = matmul.length * variant.column_bytes
+    border = 0
     if any(op.padding) and not before:
-        columns += variant.group * border
+        border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
     return Layer(
         index=index,
         op=op,
@@ -344,11 +347,12 @@ def _conv2d(
             "backward": 0,
             "run_values": run_values,
             "run_step": run_step,
+            "column_bytes": columns,
         },
         stream=stream,
         matmul=matmul,
         scaling=scaling,
-        scratch_bytes=before + max(columns, matmul.length * variant.column_bytes),
+        scratch_bytes=before + columns + variant.group * border,
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
         overlap=overlap.ANYWHERE
@@ -504,7 +508,53 @@ def _plain_depthwise(
     )
 
 
-_DEPTHWISE = {"dsp": _dsp_depthwise, "riscv": _plain_depthwise, "thumb": _plain_depthwise}
+def _mve_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
+) -> _DepthwiseKernel:
+    """Tiles of columns for the 3x3 kernel, else channels in lanes; see mve/depthwise*.c."""
+    taps = _taps(op)
+    bias, multiplier = pack.as_words(scaling.bias), pack.as_words(scaling.multiplier)
+    shift = pack.negated_words(scaling.shift)
+    plane = _plane(window)
+    tiled = (
+        window.kernel == (3, 3)
+        and window.stride == window.dilation == (1, 1)
+        and max(window.output) > 1
+        and op.depth_multiplier == 1
+        and len(taps) % 4 == 0
+    )
+    if tiled:
+        along = 0 if window.output[0] > window.output[1] else 1
+        # Two strips, the sums of one, four rows unpacked; see mve/depthwise_3x3.c.
+        strips = 2 * 16 * (plane[along] + 4)
+        sums = 16 * 4 * -(-window.output[along] // 2)
+        rows = 4 * 4 * window.input[along] if x.bits < 8 else 0
+        return _DepthwiseKernel(
+            function="tk_mve_depthwise_3x3",
+            sources=("kernels/mve/depthwise_3x3.c",),
+            stream=pack.mve_depthwise_3x3_stream(
+                bias, taps, multiplier, shift, along_rows=along == 0
+            ),
+            scratch=strips + sums + rows,
+            narrow_in_place=False,
+        )
+    # Where the taps lie, and a ring of rows; see mve/depthwise.c.
+    places = len(taps[0]) + len(taps[0]) % 2
+    return _DepthwiseKernel(
+        function="tk_mve_depthwise",
+        sources=("kernels/mve/depthwise.c",),
+        stream=pack.mve_depthwise_stream(bias, taps, multiplier, shift),
+        scratch=4 * places + 16 * window.extent[0] * plane[1],
+        narrow_in_place=False,
+    )
+
+
+_DEPTHWISE = {
+    "dsp": _dsp_depthwise,
+    "mve": _mve_depthwise,
+    "riscv": _plain_depthwise,
+    "thumb": _plain_depthwise,
+}
 
 
 def _taps(op: DepthwiseConv2D) -> Int8Array:

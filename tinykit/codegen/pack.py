@@ -177,3 +177,99 @@ def plain_depthwise_stream(
     return np.concatenate(
         [bias[:, None], multiplier[:, None], shift[:, None], words_of(taps, bits)], axis=1
     ).reshape(-1)
+
+
+_MVE_BLOCK_WORDS = 4
+_MVE_LANES = 16
+
+
+def negated_words(shift: NDArray[np.integer[Any]]) -> WordArray:
+    """Right shifts as VRSHL takes them: negative ones."""
+    return as_words(-shift.astype(np.int64))
+
+
+def mve_row_words(rows: Int8Array, bits: int) -> WordArray:
+    """Rows for the MVE multipliers: (c, k) int8, k in whole blocks, to (c, words).
+
+    A block is 16 bytes, which hold 8 / bits planes of 16 values, the first in the lowest bits.
+    """
+    planes = 8 // bits
+    blocks = rows.reshape(len(rows), -1, planes, _MVE_LANES)
+    return words_of(blocks.transpose(0, 1, 3, 2).reshape(len(rows), -1), bits)
+
+
+def _mve_stream_of(*parts: WordArray, multiplier: WordArray, shift: WordArray) -> WordArray:
+    """Parts behind the first word, whether some shift is not to the right by one at least."""
+    # Where nothing gets through, the shift does not matter.
+    any_shift = ((shift.astype(np.int32) >= 0) & (multiplier != 0)).any()
+    return np.concatenate([np.array([any_shift], np.uint32), *(part.reshape(-1) for part in parts)])
+
+
+def _mve_stream(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray, together: int
+) -> WordArray:
+    """Channels in fours, `together` rows at a time; then those left over."""
+    channels, words = rows.shape
+    first = channels // 4 * 4
+    sets = first // together
+    scale = np.stack([bias, multiplier, shift], axis=1)
+    blocks = rows[:first].reshape(sets, together, words // _MVE_BLOCK_WORDS, _MVE_BLOCK_WORDS)
+    fours = [
+        blocks.transpose(0, 2, 1, 3).reshape(sets, together * words),
+        scale[:first].reshape(sets, together, 3).transpose(0, 2, 1).reshape(sets, 3 * together),
+    ]
+    rest = [rows[first:], scale[first:]]
+    return _mve_stream_of(
+        np.concatenate(fours, axis=1),
+        np.concatenate(rest, axis=1),
+        multiplier=multiplier,
+        shift=shift,
+    )
+
+
+def mve_stream_of_pairs(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """As mve/multiply4_body.h reads it."""
+    return _mve_stream(bias, rows, multiplier, shift, 2)
+
+
+def mve_stream_of_fours(
+    bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """As mve/multiply1_body.h reads it."""
+    return _mve_stream(bias, rows, multiplier, shift, 4)
+
+
+def mve_depthwise_stream(
+    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """As mve/depthwise.c reads it: taps (c, taps) as bytes, in blocks of 16 channels."""
+    channels, count = taps.shape
+    short = -channels % _MVE_LANES
+    full = np.pad(taps, ((0, short), (0, count % 2))).reshape(-1, _MVE_LANES, count + count % 2)
+    weights = words_of(full.transpose(0, 2, 1).reshape(len(full), -1), 8)
+    scale = np.pad(np.stack([bias, multiplier, shift]), ((0, 0), (0, short)))
+    # Channel 4 i + j of a block to place (j, what, i).
+    lanes = scale.reshape(3, -1, 4, 4).transpose(1, 3, 0, 2).reshape(len(full), -1)
+    return _mve_stream_of(
+        np.concatenate([weights, lanes], axis=1), multiplier=multiplier, shift=shift
+    )
+
+
+def mve_depthwise_3x3_stream(
+    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray, *, along_rows: bool
+) -> WordArray:
+    """As mve/depthwise_3x3.c reads it.
+
+    Args:
+        taps: (c, 9), row by row.
+        along_rows: the strips run down the rows, not along the columns.
+    """
+    # (c, along, across)
+    places = taps.reshape(-1, 3, 3) if along_rows else taps.reshape(-1, 3, 3).transpose(0, 2, 1)
+    weights = words_of(np.pad(places, ((0, 0), (0, 0), (0, 1))).reshape(len(taps), -1), 8)
+    scale = np.stack([bias, multiplier, shift], axis=1)
+    return _mve_stream_of(
+        np.concatenate([weights, scale], axis=1), multiplier=multiplier, shift=shift
+    )

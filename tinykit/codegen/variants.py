@@ -49,6 +49,7 @@ class Variant:
         odd_bias: odd pixels of a group have a bias of their own, as their values of 4 bits come
             without offset.
         shift: encodes right shifts.
+        apart: each pixel of a group has its own row in the columns; elsewhere values alternate.
     """
 
     expand: str
@@ -66,6 +67,7 @@ class Variant:
     stream: Stream
     odd_bias: bool
     shift: Callable[[NDArray[np.integer[Any]]], WordArray]
+    apart: bool = False
 
 
 def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) -> list[Variant]:
@@ -80,6 +82,8 @@ def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) 
         return _dsp(weight_bits, activation_bits, single)
     if isa in ROWS:
         return _plain(weight_bits, activation_bits, single, ROWS[isa])
+    if isa == "mve":
+        return [_mve_variant(weight_bits, activation_bits, 1 if single else 4)]
     raise NotImplementedError(isa)
 
 
@@ -161,6 +165,31 @@ def _plain_variant(group: str, storage: int, activation_bits: int, rows: int) ->
         stream=partial(pack.stream_of_blocks, channels=rows, bits=storage),
         shift=pack.short_shift_words,
         odd_bias=False,
+    )
+
+
+def _mve_variant(storage: int, activation_bits: int, group: int) -> Variant:
+    folder = "kernels/mve"
+    return Variant(
+        expand=f"tk_mve_expand{group}_a{activation_bits}",
+        multiply=f"tk_mve_multiply{group}_w{storage}",
+        sources=(
+            f"{folder}/expand_a{activation_bits}.c",
+            f"{folder}/multiply{group}_w{storage}.c",
+        ),
+        group=group,
+        storage=storage,
+        run_block=1,
+        block=128 // storage,
+        column_bytes=group,
+        planes=8,
+        sum_shift=0,
+        lane_limit=None,
+        rows=pack.mve_row_words,
+        stream=pack.mve_stream_of_fours if group == 1 else pack.mve_stream_of_pairs,
+        odd_bias=False,
+        shift=pack.negated_words,
+        apart=True,
     )
 
 

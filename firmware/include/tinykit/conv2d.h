@@ -41,8 +41,10 @@ typedef struct {
     uint8_t backward;
     // Values in a run.
     uint16_t run_values;
-    // Bytes of a group's columns that a run takes.
+    // Bytes from where a run starts in the columns to where the next does.
     uint16_t run_step;
+    // Bytes of a group's columns.
+    uint16_t column_bytes;
     // Puts a run of a group's pixels into the columns.
     tk_expand *expand;
     // Multiplies a group.
@@ -52,7 +54,7 @@ typedef struct {
 } tk_conv2d_params;
 
 // Convolves `in` into `out`. `scratch` is aligned to four and holds a group's columns,
-// kernel_height * runs * run_step bytes, then for each pixel of the group a run of the input
+// then for each pixel of the group a run of the input
 // rounded up to four bytes, if there is padding.
 //
 // `out` may overlap `in` where tinykit/codegen/overlap.py says so.

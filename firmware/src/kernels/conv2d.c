@@ -122,7 +122,7 @@ void tk_conv2d_pixels(const tk_conv2d_params *p, const void *in, void *out, void
     gather g = {.p = p, .in = in, .columns = scratch};
     const uint32_t groups = (count + p->group - 1u) / p->group;
     const size_t out_bytes = tk_pixel_bytes(p->matmul.channels, p->matmul.output.bits);
-    g.border = g.columns + (uint32_t)p->kernel_height * p->runs * p->run_step;
+    g.border = g.columns + p->column_bytes;
     g.last_x = p->in_width - p->run_pixels;
     g.border_bytes = ((uint32_t)p->run_pixels * p->pixel_bytes + 3u) & ~3u;
     for (uint32_t i = 0; i < groups; ++i) {
