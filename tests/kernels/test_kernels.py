@@ -13,6 +13,7 @@ import pytest
 from tinykit.codegen.kernels import choose_kernels, is_alias, reshape_layer
 from tinykit.network import AvgPool2D, MaxPool2D, Network, Reshape, Tensor
 from tinykit.network.interpreter import run_op
+from tinykit.network.ops import integer_range
 from tinykit.network.requantize import requantize
 from tinykit.network.sample import Builder, random_input
 
@@ -49,11 +50,15 @@ def _start(rng: np.random.Generator, bits: int, channels: int) -> Builder:
 
 
 def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) -> None:
+    source = network.tensor(network.ops[layer].inputs[0])
+    _check_on(library, network, random_input(rng, source, 2), layer)
+
+
+def _check_on(library, network: Network, x: np.ndarray, layer: int = 0) -> None:
     isa, kernels = library
     chosen = choose_kernels(network, isa)[layer]
     source = network.tensor(chosen.op.inputs[0])
     result = network.tensor(chosen.op.output)
-    x = random_input(rng, source, 2)
     want = run_op(chosen.op, x, source, result)
     for one, expected in zip(x, want, strict=True):
         got = kernel_library.call(kernels, chosen, one, source, result)
@@ -113,6 +118,22 @@ def test_pools(library, kind, bits):
         stride = tuple(int(s) for s in rng.integers(1, 4, 2))
         builder.pool(kind, kernel, stride=stride, padding=pads)
         _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize("kind", [AvgPool2D, MaxPool2D])
+@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("side", [3, 16, 17, 20])
+def test_pools_of_whole_words(library, kind, bits, side):
+    """Words are summed up to 257 pixels (16x16 and a few), and divided by multiplication up to 361."""
+    rng = np.random.default_rng(bits + side)
+    builder = Builder(rng, (side, side, 48), bits=bits)
+    builder.pool(kind, (side, side), stride=(2, 2), padding=(0, 1, 1, 0))
+    _check(library, _flat(builder), rng)
+    extremes = Builder(rng, (side, side, 16), bits=bits).pool(kind, (side, side))
+    low, high = integer_range(bits)
+    for value in (low, high):
+        x = np.full((1, side, side, 16), value, np.int8)
+        _check_on(library, _flat(extremes), x)
 
 
 @pytest.mark.parametrize("bits", [4, 2])

@@ -2,9 +2,9 @@
 // Depthwise convolution for cores without SIMD, one channel at a time.
 //
 // A channel's pixels lie far apart in memory. Copied to a plane of bytes, they are neighbours, and
-// borders need no care, for the padding is copied too. The 3x3 kernel then walks down each column of
-// the output with its taps in registers: of each row of the plane it loads three values, and adds
-// them to the three sums that they belong to.
+// borders need no care, for the padding is copied too. The 3x3 kernel then walks down each column
+// of the output with its taps in registers: of each row of the plane it loads three values, and
+// adds them to the three sums that they belong to.
 #include "tinykit/depthwise.h"
 
 #include <string.h>
@@ -102,8 +102,8 @@ static __attribute__((noinline)) void put_long(const channel *k, int32_t sum, ui
     *out = (uint8_t)((*out & k->keep) | (value & k->mask) << k->shift);
 }
 
-// Scales a sum and puts it where it belongs. `fast`: the output has 8 bits, the scaling is short and
-// the least output is the zero point.
+// Scales a sum and puts it where it belongs. `fast`: the output has 8 bits, the scaling is short
+// and the least output is the zero point.
 TK_INLINE void put(const channel *k, const tk_output *q, int fast, int32_t sum, uint8_t *out)
 {
     if (fast) {
