@@ -157,6 +157,20 @@ def _flat(builder: Builder) -> Network:
     return builder.dense(2, weight_bits=8, bits=8).build()
 
 
+@pytest.mark.parametrize("isa", ["riscv", "thumb"])
+def test_wide_accumulators(tmp_path, isa):
+    """The long form of the requantisation gives what the short one gives."""
+    library = isa, kernel_library.build(tmp_path, wide=True, isa=isa)
+    rng = np.random.default_rng(3)
+    for weight, bits in product(WIDTHS, WIDTHS):
+        builder = _start(rng, bits, 5)
+        builder.conv(6, (3, 2), weight_bits=weight, bits=8, relu=bits == 8)
+        builder.depthwise((3, 3), weight_bits=weight, bits=bits, relu=bits != 8)
+        network = _flat(builder)
+        _check(library, network, rng, 0)
+        _check(library, network, rng, 1)
+
+
 @pytest.mark.parametrize("wide", [False, True])
 def test_requantize(tmp_path, wide):
     """One accumulator at a time, over the whole range that each form allows, ties included."""

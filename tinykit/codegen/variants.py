@@ -127,7 +127,9 @@ def _plain(weight_bits: int, activation_bits: int, single: bool, rows: int) -> l
         groups.insert(0, "8")
     if weight_bits == activation_bits == 2:
         groups.insert(0, "8q")
-    return [_plain_variant(group, bits, activation_bits, rows) for group in groups for bits in widths]
+    return [
+        _plain_variant(group, bits, activation_bits, rows) for group in groups for bits in widths
+    ]
 
 
 def _plain_variant(group: str, storage: int, activation_bits: int, rows: int) -> Variant:
