@@ -54,11 +54,15 @@ def _start(rng: np.random.Generator, bits: int, channels: int) -> Builder:
 
 
 def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) -> None:
+    source = network.tensor(network.ops[layer].inputs[0])
+    _check_on(library, network, random_input(rng, source, 2), layer)
+
+
+def _check_on(library, network: Network, x: np.ndarray, layer: int = 0) -> None:
     isa, kernels = library
     chosen = choose_kernels(network, isa)[layer]
     source = network.tensor(chosen.op.inputs[0])
     result = network.tensor(chosen.op.output)
-    x = random_input(rng, source, 2)
     want = run_op(chosen.op, x, source, result)
     for one, expected in zip(x, want, strict=True):
         got = kernel_library.call(kernels, chosen, one, source, result)
@@ -256,6 +260,22 @@ def test_all_narrow_sums(library, bits):
         assert addition.check(library, pair).kind == "add_table"
 
 
+@pytest.mark.parametrize("kind", [AvgPool2D, MaxPool2D])
+@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("side", [3, 16, 17, 20])
+def test_pools_of_whole_words(library, kind, bits, side):
+    """Words are summed up to 257 pixels, and divided by multiplication up to 361."""
+    rng = np.random.default_rng(bits + side)
+    builder = Builder(rng, (side, side, 48), bits=bits)
+    builder.pool(kind, (side, side), stride=(2, 2), padding=(0, 1, 1, 0))
+    _check(library, _flat(builder), rng)
+    extremes = Builder(rng, (side, side, 16), bits=bits).pool(kind, (side, side))
+    low, high = integer_range(bits)
+    for value in (low, high):
+        x = np.full((1, side, side, 16), value, np.int8)
+        _check_on(library, _flat(extremes), x)
+
+
 @pytest.mark.parametrize("bits", [4, 2])
 @pytest.mark.parametrize(("before", "after"), [((2, 3, 4), (4, 2, 3)), ((1, 1, 12), (2, 2, 3))])
 def test_reshape_that_moves_bytes(library, bits, before, after):
@@ -275,6 +295,20 @@ def _flat(builder: Builder) -> Network:
     if builder.shape[-1] % (8 // bits):
         builder.mean()
     return builder.dense(2, weight_bits=8, bits=8).build()
+
+
+@pytest.mark.parametrize("isa", ["riscv", "thumb"])
+def test_wide_accumulators(tmp_path, isa):
+    """The long form of the requantisation gives what the short one gives."""
+    library = isa, kernel_library.build(tmp_path, wide=True, isa=isa)
+    rng = np.random.default_rng(3)
+    for weight, bits in product(WIDTHS, WIDTHS):
+        builder = _start(rng, bits, 5)
+        builder.conv(6, (3, 2), weight_bits=weight, bits=8, relu=bits == 8)
+        builder.depthwise((3, 3), weight_bits=weight, bits=bits, relu=bits != 8)
+        network = _flat(builder)
+        _check(library, network, rng, 0)
+        _check(library, network, rng, 1)
 
 
 @pytest.mark.parametrize("wide", [False, True])

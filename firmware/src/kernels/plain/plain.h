@@ -17,13 +17,18 @@
 #endif
 #endif
 
-// Columns that one pass over a row multiplies, at most: TK_ROWS * TK_PASS sums. Thumb-1 has eight
-// registers for arithmetic.
+// 1 for Thumb-1, which has eight registers for arithmetic and no long multiplication. May be set
+// for other machines, to test its code there.
+#if !defined(TK_THUMB1)
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
-#define TK_PASS 2
+#define TK_THUMB1 1
 #else
-#define TK_PASS 4
+#define TK_THUMB1 0
 #endif
+#endif
+
+// Columns that one pass over a row multiplies, at most: TK_ROWS * TK_PASS sums.
+#define TK_PASS (TK_THUMB1 ? 2 : 4)
 
 // *sum += a * b. Neither this nor a load is moved past another: the compiler would load and
 // multiply ahead, for which there are no registers, and let sums wander from one register to
