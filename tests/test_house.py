@@ -61,7 +61,9 @@ def test_commands_that_need_no_tensorflow_do_not_import_it() -> None:
     assert json.loads(done.stdout) == []
 
 
-@pytest.mark.parametrize("room", ["network", "codegen", "boards", "emulators", "frontends", "data"])
+@pytest.mark.parametrize(
+    "room", ["network", "codegen", "boards", "emulators", "frontends", "data", "bench"]
+)
 def test_rooms_below_training_do_not_import_tensorflow(room: str) -> None:
     pattern = re.compile(r"^\s*(?:import|from)\s+(tensorflow|keras)\b", re.MULTILINE)
     for path in _tracked(f"tinykit/{room}/*.py"):
@@ -83,5 +85,6 @@ def test_the_wheel_carries_its_resources(tmp_path: Path) -> None:
         "tinykit/resources/boards/host/board.toml",
         "tinykit/resources/datasets/speech_commands.toml",
         "tinykit/recipes/kws.toml",
+        "tinykit/bench/anchors.toml",
     ):
         assert expected in names

@@ -15,6 +15,7 @@ from tinykit.boards import Board
 from tinykit.errors import DoesNotFitError
 from tinykit.files import write_atomic
 from tinykit.network import Network, interpret, interpret_all
+from tinykit.network.sample import random_input
 from tinykit.runs import Run
 from tinykit.workflow import (
     BoardResult,
@@ -133,9 +134,8 @@ def verify(
 def _features(run: Run) -> Int8Array:
     if run.network.frontend is not None:
         return run.frontend.integer(run.samples().x)
-    shape = run.network.tensor(run.network.input).shape
-    drawn = np.random.default_rng(0).integers(-128, 128, (_RANDOM_INPUTS, *shape))
-    return drawn.astype(np.int8)
+    source = run.network.tensor(run.network.input)
+    return random_input(np.random.default_rng(0), source, _RANDOM_INPUTS)
 
 
 def first_difference(expected: Int8Array, got: Int8Array) -> str:

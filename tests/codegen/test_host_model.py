@@ -11,34 +11,67 @@ from framed import with_frontend
 
 from tinykit.codegen import HostModel, plan_memory
 from tinykit.codegen import hostlib as hostlib_module
+from tinykit.codegen.isa import ISAS, Isa
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu
 from tinykit.network import Network, interpret, interpret_all
-from tinykit.network.sample import POLICIES, ds_cnn, har_cnn, random_input, random_network
+from tinykit.network.sample import (
+    POLICIES,
+    Builder,
+    ds_cnn,
+    har_cnn,
+    random_binary_network,
+    random_input,
+    random_network,
+    resnet8,
+)
 
 
-def check(network: Network, *, dsp: bool, sanitize: bool = True) -> None:
+def check(network: Network, isa: Isa, *, sanitize: bool = True) -> None:
     x = random_input(np.random.default_rng(3), network.tensor(network.input), 3)
     want = interpret_all(network, x)
-    with HostModel(network, dsp=dsp, sanitize=sanitize) as model:
+    with HostModel(network, isa=isa, sanitize=sanitize) as model:
         for name, got in model.invoke_layers(x).items():
             np.testing.assert_array_equal(got, want[name], err_msg=name)
         np.testing.assert_array_equal(model.invoke(x), want[network.output])
 
 
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("policy", POLICIES)
-def test_keyword_spotter(policy):
-    check(ds_cnn(16, policy, blocks=2), dsp=policy in ("w4a8", "w2a2"))
+def test_keyword_spotter(policy, isa):
+    check(ds_cnn(16, policy, blocks=2), isa)
 
 
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("policy", ["w8a8", "mixed"])
-def test_activity_recogniser(policy):
-    check(har_cnn(policy, widths=(8, 12)), dsp=policy == "mixed")
+def test_activity_recogniser(policy, isa):
+    check(har_cnn(policy, widths=(8, 12)), isa)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("policy", POLICIES)
+def test_residual_stacks(policy):
+    check(resnet8(policy), ISAS[list(POLICIES).index(policy) % len(ISAS)])
+
+
+@pytest.mark.parametrize("isa", ["dsp", "riscv"])
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_sums_that_share_their_inputs(bits, isa):
+    """Tensors that are added twice, to themselves, and as the last thing of all."""
+    builder = Builder(np.random.default_rng(bits), (5, 3, 4), bits=bits)
+    whole = builder.keep()
+    builder.conv(4, (3, 3), bits=bits, relu=False).add(whole).add(whole)
+    first = builder.add(builder.keep()).dense(6, bits=bits).keep()
+    check(builder.dense(6, bits=bits).add(first, relu=False).build(), isa)
+
+
+@pytest.mark.parametrize("seed", range(12))
 def test_random_network(seed):
-    check(random_network(np.random.default_rng(seed)), dsp=bool(seed % 2))
+    check(random_network(np.random.default_rng(seed)), ISAS[seed % len(ISAS)])
+
+
+@pytest.mark.parametrize(("seed", "isa"), [(0, "dsp"), (1, "riscv"), (2, "thumb"), (3, "mve")])
+def test_random_network_of_one_bit_values(seed, isa):
+    check(random_binary_network(np.random.default_rng(seed)), isa)
 
 
 def test_recordings_pass_through_the_front_end():

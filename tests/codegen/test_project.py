@@ -157,17 +157,29 @@ def test_a_wrong_expectation_fails(tmp_path, har):
     assert _run_on_host(tmp_path / "p")[-1]["verdict"] == "FAIL"
 
 
+def _residual() -> Network:
+    """Additions of 8 and of 4 bits."""
+    builder = Builder(np.random.default_rng(0), (8, 8, 3), name="residual")
+    wide = builder.conv(8, (3, 3)).keep()
+    builder.conv(8, (3, 3), relu=False).add(wide)
+    narrow = builder.conv(6, (3, 3), bits=4).keep()
+    builder.conv(6, (3, 3), bits=4, relu=False).add(narrow)
+    return builder.mean().dense(4, relu=False).build()
+
+
 # One board for each column of the table of code sizes.
 BOARDS = ("microbit", "mps2_an385", "mps2_an386", "virt_rv32imc")
 
 
 @pytest.mark.parametrize("board_id", BOARDS)
-@pytest.mark.parametrize("kind", ["kws", "har"])
+@pytest.mark.parametrize("kind", ["kws", "har", "residual"])
 def test_the_estimate_is_the_truth_and_little_more(tmp_path, board_id, kind):
     if kind == "kws":
         network = with_frontend(ds_cnn(24, "mixed", blocks=2), Mfcc())
-    else:
+    elif kind == "har":
         network = with_frontend(har_cnn("w8a8", widths=(8, 12)), Imu())
+    else:
+        network = _residual()
     board = load_board(board_id)
     project = generate(network, board, tmp_path / "p", vectors=_vectors(network))
     built = build(tmp_path / "p", board)

@@ -13,7 +13,7 @@ from tinykit.boards import Board, list_boards, load_board
 from tinykit.codegen.project import generate
 from tinykit.codegen.vectors import make_vectors
 from tinykit.emulators.renode import Renode
-from tinykit.network.sample import random_input, random_network
+from tinykit.network.sample import Builder, random_input, random_network
 from tinykit.runs import Run
 from tinykit.verify import verify
 from tinykit.workflow import Firmware, build_firmware, generate_firmware, run_firmware
@@ -52,6 +52,29 @@ def test_random_ops_and_widths_on_every_core(board_id: str, seed: int, tmp_path:
     assert result.differences == []
     assert result.compared == 3
     assert len(result.measurement.layers) == len(project.metadata["layers"])
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2])
+@pytest.mark.parametrize("board_id", ["mps2_an385", "mps2_an386", "virt_rv32imc"])
+def test_residual_additions_with_and_without_dsp(board_id: str, bits: int, tmp_path: Path) -> None:
+    """A shortcut as it is and one through a convolution of stride 2; odd sizes."""
+    rng, board = np.random.default_rng(bits), load_board(board_id)
+    layer = {"bits": bits, "relu": False}
+    builder = Builder(rng, (9, 7, 3), bits=bits).conv(5, (3, 3), bits=bits)
+    start = builder.keep()
+    start = builder.conv(5, (3, 3), **layer).add(start).keep()
+    main = builder.conv(7, (3, 3), stride=(2, 2), **layer).keep()
+    builder.back_to(start).conv(7, (1, 1), stride=(2, 2), **layer).add(main)
+    network = builder.mean().dense(4, relu=False).build()
+    vectors = make_vectors(network, random_input(rng, network.tensor(network.input), 3))
+    project = generate(network, board, tmp_path / "project", vectors=vectors)
+    kernels = [one["kernel"] for one in project.metadata["layers"] if one["op"] == "Add"]
+    wide = "tk_add_halves" if board_id == "mps2_an386" else "tk_add"
+    assert kernels == [wide if bits == 8 else "tk_add_table"] * 2
+    firmware = Firmware(project.directory, board, project.metadata, None)
+    result = run_firmware(firmware, build_firmware(firmware), emulator="qemu")
+    assert result.differences == []
+    assert result.compared == 3
 
 
 @pytest.mark.skipif(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinykit.codegen.hostlib import WARNINGS, compile_c
+from tinykit.codegen.hostlib import WARNINGS, compile_c, host_flags
+from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer
 from tinykit.network.ops import Tensor
 from tinykit.network.packing import activation_bytes, pack_activations, unpack_activations
@@ -48,7 +49,9 @@ class Conv2D(c.Structure):
         *_fields(c.c_uint16, "in_height", "in_width", "pixel_bytes", "out_height", "out_width"),
         *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
         *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
-        *_fields(c.c_uint8, "pad_left", "group", "blank", "backward"),
+        *_fields(c.c_uint8, "pad_left"),
+        *_fields(c.c_uint16, "padded_height", "padded_width"),
+        *_fields(c.c_uint8, "group", "blank", "backward"),
         *_fields(c.c_uint16, "run_values", "run_step", "column_bytes"),
         *_fields(c.c_void_p, "expand", "multiply"),
         ("matmul", Matmul),
@@ -64,6 +67,19 @@ class Depthwise(c.Structure):
         *_fields(c.c_uint16, "plane_height", "plane_width"),
         *_fields(c.c_uint8, "in_bits", "weight_bits"),
         ("in_zero_point", c.c_int8),
+        ("output", Output),
+        ("stream", c.POINTER(c.c_uint32)),
+    )
+
+
+class Binary(c.Structure):
+    _fields_ = (
+        *_fields(c.c_uint16, "in_height", "in_width", "pixel_bytes", "out_height", "out_width"),
+        *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
+        *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
+        *_fields(c.c_uint8, "pad_left", "chained"),
+        *_fields(c.c_uint16, "channels", "words"),
+        ("rows", c.c_void_p),
         ("output", Output),
         ("stream", c.POINTER(c.c_uint32)),
     )
@@ -108,7 +124,50 @@ class Repack(c.Structure):
     )
 
 
+class Add(c.Structure):
+    _fields_ = (
+        ("values", c.c_uint32),
+        ("factor_a", c.c_int32),
+        ("factor_b", c.c_int32),
+        ("offset", c.c_int32),
+        ("shift", c.c_uint8),
+        ("low", c.c_int8),
+        ("range", c.c_uint8),
+    )
+
+
+class AddTable(c.Structure):
+    _fields_ = (
+        ("table", c.POINTER(c.c_uint8)),
+        ("pixels", c.c_uint32),
+        ("pixel_bytes", c.c_uint32),
+        ("mask", c.c_uint8),
+    )
+
+
+class AddRescaled(c.Structure):
+    _fields_ = (
+        ("values", c.c_uint32),
+        ("multiplier_a", c.c_int32),
+        ("multiplier_b", c.c_int32),
+        ("multiplier", c.c_int32),
+        ("shift_a", c.c_uint8),
+        ("shift_b", c.c_uint8),
+        ("shift", c.c_uint8),
+        ("left_shift", c.c_uint8),
+        ("zero_point_a", c.c_int8),
+        ("zero_point_b", c.c_int8),
+        ("zero_point", c.c_int8),
+        ("low", c.c_int8),
+        ("high", c.c_int8),
+    )
+
+
 _STRUCTS = {
+    "tk_add_params": Add,
+    "tk_add_table_params": AddTable,
+    "tk_binary_params": Binary,
+    "tk_add_rescaled_params": AddRescaled,
     "tk_conv2d_params": Conv2D,
     "tk_depthwise_params": Depthwise,
     "tk_dense_params": Dense,
@@ -117,24 +176,29 @@ _STRUCTS = {
 }
 
 
-def build(folder: Path, *, wide: bool = False) -> c.CDLL:
+def build(folder: Path, *, wide: bool = False, isa: Isa = "riscv") -> c.CDLL:
     """Compile every kernel into one library with undefined behaviour trapped."""
     source = resource_dir("firmware") / "src"
-    library = folder / f"kernels-{wide:d}.so"
+    library = folder / f"kernels-{isa}-{wide:d}.so"
     sources = [*sorted((source / "kernels").rglob("*.c")), source / "packing.c"]
     flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
-    flags += ["-DTK_WIDE_ACCUMULATORS"] if wide else []
+    flags += [*host_flags(isa), *(["-DTK_WIDE_ACCUMULATORS"] if wide else [])]
     compile_c([*sources, Path(__file__).with_name("shim.c")], library, flags)
     return c.CDLL(str(library))
 
 
 def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | None]:
     params = _STRUCTS[layer.params_type](**layer.fields)
-    if layer.scaling is None or layer.stream is None:
+    if layer.stream is None:
         return params, None
     s, stream = layer.scaling, np.ascontiguousarray(layer.stream)
-    output = Output(s.zero_point, s.low, s.high, s.bits)
+    output = Output(bits=1) if s is None else Output(s.zero_point, s.low, s.high, s.bits)
     pointer = stream.ctypes.data_as(c.POINTER(c.c_uint32))
+    if layer.binary is not None:
+        params.stream, params.output = pointer, output
+        params.rows = c.cast(getattr(library, layer.binary.rows), c.c_void_p).value
+        return params, stream
+    assert s is not None
     if layer.matmul is None:
         params.stream, params.output = pointer, output
         return params, stream
@@ -152,23 +216,74 @@ def _aligned(size: int) -> int:
 
 def call(library: c.CDLL, layer: Layer, x: np.ndarray, source: Tensor, result: Tensor):
     """Run one layer on int8 `x` of source.shape; fails if it writes where it may not."""
+    size = activation_bytes(result.shape, result.bits)
     packed = pack_activations(x, source.bits).tobytes()
-    sizes = [len(packed), activation_bytes(result.shape, result.bits), layer.scratch_bytes]
-    at = np.cumsum([GUARD, *(_aligned(s) + GUARD for s in sizes)])
-    arena = np.full(at[-1] + 8, PAINT, np.uint8)
-    base = arena.ctypes.data + (-arena.ctypes.data) % 8
-    start = base - arena.ctypes.data
-    arena[start + at[0] : start + at[0] + sizes[0]] = np.frombuffer(packed, np.uint8)
+    apart = _aligned(len(packed)) + GUARD
+    arena, at = _run(library, layer, packed, size, apart)
+    assert arena[at : at + len(packed)].tobytes() == packed, "wrote its input"
+    out = arena[at + apart : at + apart + size]
+    return unpack_activations(out, result.shape, result.bits)
+
+
+def call_over(
+    library: c.CDLL, layer: Layer, x: np.ndarray, source: Tensor, result: Tensor, distance: int
+):
+    """The same with the output `distance` bytes from the input's start, both sharing bytes."""
+    size = activation_bytes(result.shape, result.bits)
+    packed = pack_activations(x, source.bits).tobytes()
+    arena, at = _run(library, layer, packed, size, distance)
+    out = arena[at + distance : at + distance + size]
+    return unpack_activations(out, result.shape, result.bits)
+
+
+def _run(
+    library: c.CDLL, layer: Layer, packed: bytes, out_size: int, distance: int
+) -> tuple[np.ndarray, int]:
+    """The memory after one call, and where the input starts in it."""
+    ends = [len(packed), out_size, layer.scratch_bytes]
+    room = _aligned(max(len(packed), out_size + abs(distance))) + GUARD
+    arena = np.full(3 * room + _aligned(layer.scratch_bytes) + 2 * GUARD + 8, PAINT, np.uint8)
+    base = (-arena.ctypes.data) % 8
+    inp = base + room
+    at = (inp, inp + distance, base + 3 * room)
+    arena[inp : inp + len(packed)] = np.frombuffer(packed, np.uint8)
     params, keep = _params(library, layer)
-    pointers = [c.c_void_p(base + int(a)) for a in at[:3]]
-    arguments = pointers if layer.scaling is not None else pointers[:2]
-    status = getattr(library, layer.function)(c.byref(params), *arguments)
-    assert status == 0
+    pointers = [c.c_void_p(arena.ctypes.data + one) for one in at]
+    weighted = layer.scaling is not None or layer.binary is not None
+    arguments = pointers if weighted else pointers[:2]
+    assert getattr(library, layer.function)(c.byref(params), *arguments) == 0
     del keep
     untouched = np.ones(len(arena), bool)
-    for offset, size in zip(at, sizes, strict=False):
-        untouched[start + offset : start + offset + size] = False
+    for offset, size in zip(at, ends, strict=True):
+        untouched[offset : offset + size] = False
     assert (arena[untouched] == PAINT).all(), "wrote outside its buffers"
-    assert arena[start + at[0] : start + at[0] + sizes[0]].tobytes() == packed, "wrote its input"
-    out = arena[start + at[1] : start + at[1] + sizes[1]]
-    return unpack_activations(out, result.shape, result.bits)
+    return arena, inp
+
+
+def call_add(
+    library: c.CDLL, layer: Layer, pair: tuple[np.ndarray, np.ndarray], bits: int, over: int | None
+) -> np.ndarray:
+    """Run an addition on two int8 tensors of one shape; fails if it writes where it may not.
+
+    Args:
+        over: the input that it writes over, or None for an output of its own.
+    """
+    packed = [pack_activations(x, bits).tobytes() for x in pair]
+    size = len(packed[0])
+    stride = _aligned(size) + GUARD
+    arena = np.full(4 * stride + GUARD, PAINT, np.uint8)
+    start = GUARD + (-(arena.ctypes.data + GUARD)) % 8
+    at = [start + i * stride for i in range(3)]
+    for place, data in zip(at, packed, strict=False):
+        arena[place : place + size] = np.frombuffer(data, np.uint8)
+    out = at[2 if over is None else over]
+    params = _STRUCTS[layer.params_type](**layer.fields)
+    if layer.table is not None:
+        params.table = layer.table.ctypes.data_as(c.POINTER(c.c_uint8))
+    before = arena.copy()
+    places = (c.c_void_p(arena.ctypes.data + one) for one in (at[0], at[1], out))
+    assert getattr(library, layer.function)(c.byref(params), *places) == 0
+    got = arena[out : out + size].copy()
+    arena[out : out + size] = before[out : out + size]
+    assert (arena == before).all(), "wrote outside its output"
+    return unpack_activations(got, pair[0].shape, bits)

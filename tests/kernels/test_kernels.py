@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import ctypes as c
+import math
+from dataclasses import replace
 from itertools import product
 
 import kernel_library
 import numpy as np
 import pytest
 
-from tinykit.codegen.kernels import choose_kernels, is_alias, reshape_layer
-from tinykit.network import AvgPool2D, MaxPool2D, Network, Reshape, Tensor
+from tinykit.codegen import kernels as kernels_module
+from tinykit.codegen.kernels import Layer, add_layer, choose_kernels, is_alias, reshape_layer
+from tinykit.network import Add, AvgPool2D, MaxPool2D, Network, Reshape, Tensor, add_rescale
 from tinykit.network.interpreter import run_op
+from tinykit.network.ops import integer_range
 from tinykit.network.requantize import requantize
 from tinykit.network.sample import Builder, random_input
 
@@ -21,14 +25,10 @@ WIDTHS = (8, 4, 2)
 TRIPLES = list(product(WIDTHS, WIDTHS, WIDTHS))
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return kernel_library.build(tmp_path_factory.mktemp("k"))
-
-
-@pytest.fixture(params=["dsp", "mve"])
-def library(request, built):
-    return request.param, built
+@pytest.fixture(scope="module", params=["dsp", "mve", "riscv", "thumb"])
+def library(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("k")
+    return request.param, kernel_library.build(folder, isa=request.param)
 
 
 def _window(rng: np.random.Generator, shape: tuple[int, ...]) -> dict:
@@ -62,6 +62,25 @@ def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) 
     for one, expected in zip(x, want, strict=True):
         got = kernel_library.call(kernels, chosen, one, source, result)
         np.testing.assert_array_equal(got, expected)
+        for distance, layer_there in _over(chosen, source, result):
+            got = kernel_library.call_over(kernels, layer_there, one, source, result, distance)
+            np.testing.assert_array_equal(got, expected, err_msg=f"{distance} bytes apart")
+
+
+def _over(layer: Layer, source: Tensor, result: Tensor) -> list[tuple[int, Layer]]:
+    """The closest distances at which the output may lie over the input, with the layer for each."""
+    over, found = layer.overlap, []
+    if over.same:
+        found.append((0, layer))
+    if math.isfinite(over.forward):
+        # Memory plans keep buffers on word boundaries.
+        found.append((4 * math.floor(-over.forward / 4), layer))
+    if over.forward == -math.inf:
+        found.append((8, layer))
+    if math.isfinite(over.backward):
+        fields = {**layer.fields, "backward": 1}
+        found.append((4 * math.ceil(over.backward / 4), replace(layer, fields=fields)))
+    return found
 
 
 @pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
@@ -106,6 +125,34 @@ def test_dense(library, weight, inp, out):
         _check(library, builder.build(), rng)
 
 
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_an_input_that_is_padded_first(library, bits):
+    """Few channels in, many out, and most pixels at a border: the keyword spotter's first layer."""
+    rng = np.random.default_rng(bits)
+    builder = Builder(rng, (13, 5, 1), bits=bits)
+    builder.conv(40, (5, 4), stride=(2, 2), weight_bits=8)
+    network = _flat(builder)
+    layer = choose_kernels(network, library[0])[0]
+    assert layer.fields["padded_height"] > 13
+    _check(library, network, rng)
+
+
+@pytest.mark.parametrize(("weight", "bits"), [(4, 4), (4, 2), (2, 4), (2, 2)])
+def test_sums_of_several_chunks(library, weight, bits):
+    """So many values that pixels which share a register must be taken apart on the way."""
+    rng = np.random.default_rng(weight * 10 + bits)
+    found = set()
+    for channels in (8, 64, 512, 2048):
+        builder = Builder(rng, (2, 2, channels), bits=bits)
+        builder.conv(3, (1, 1), padding="valid", weight_bits=weight, bits=8)
+        network = _flat(builder)
+        matmul = choose_kernels(network, library[0])[0].matmul
+        if matmul.variant.lane_limit is not None:
+            found.add(matmul.chunk < matmul.length)
+        _check(library, network, rng)
+    assert found in ({True, False}, set()) or weight * bits < 16
+
+
 @pytest.mark.parametrize("kind", [AvgPool2D, MaxPool2D])
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_pools(library, kind, bits):
@@ -117,6 +164,95 @@ def test_pools(library, kind, bits):
         stride = tuple(int(s) for s in rng.integers(1, 4, 2))
         builder.pool(kind, kernel, stride=stride, padding=pads)
         _check(library, _flat(builder), rng)
+
+
+class Addition:
+    """An Add of drawn zero points and, unless given, scales: (two inputs, output)."""
+
+    def __init__(self, rng, shape: tuple[int, ...], bits: int, scales=None, relu: bool = False):
+        low, high = integer_range(bits)
+        drawn = 10.0 ** rng.uniform(-2, -1, 3) if scales is None else scales
+        zero_points = [int(one) for one in rng.integers(low, high + 1, 3)]
+        self.tensors = tuple(
+            Tensor(name, shape, bits, float(scale), zero_point)
+            for name, scale, zero_point in zip("aby", drawn, zero_points, strict=True)
+        )
+        low = zero_points[2] if relu else low
+        step = add_rescale((drawn[0], drawn[1]), drawn[2], low=low, high=high)
+        self.op = Add(name="add", inputs=("a", "b"), output="y", rescale=step)
+
+    def check(self, library, pair: tuple[np.ndarray, np.ndarray]) -> Layer:
+        """The layer, held to the interpreter with every place for its output."""
+        isa, kernels = library
+        a, b, y = self.tensors
+        layer = add_layer(0, self.op, a, b, y, isa)
+        want = run_op(self.op, pair[0][None], a, y, (pair[1][None], b))[0]
+        for over in (None, 0, 1):
+            got = kernel_library.call_add(kernels, layer, pair, y.bits, over)
+            np.testing.assert_array_equal(got, want)
+        return layer
+
+
+def _all_pairs(bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """int8 (n, n, 1) each, n integers there are."""
+    low, high = integer_range(bits)
+    values = np.arange(low, high + 1).astype(np.int8)
+    first, second = np.meshgrid(values, values, indexing="ij")
+    return first[..., None], second[..., None]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_all_sums_of_8_bits(library, seed):
+    rng = np.random.default_rng(seed)
+    pair = _all_pairs(8)
+    layer = Addition(rng, pair[0].shape, 8, relu=seed % 3 == 0).check(library, pair)
+    assert layer.kind == ("add_halves" if library[0] in ("dsp", "mve") else "add")
+
+
+@pytest.mark.parametrize("second", [0.25, 1.0, 1.25])
+@pytest.mark.parametrize("output", [0.25, 0.5, 1.0, 2.0, 2.5])
+def test_sums_that_fall_on_halves(library, second, output):
+    rng = np.random.default_rng(round(8 * second + 64 * output))
+    pair = _all_pairs(8)
+    Addition(rng, pair[0].shape, 8, (1.0, second, output)).check(library, pair)
+
+
+def test_sums_without_a_linear_form(library, monkeypatch):
+    pair = _all_pairs(8)
+    monkeypatch.setattr(kernels_module, "linear_sum", lambda wanted, halves: None)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        layer = Addition(rng, pair[0].shape, 8, relu=seed % 2 == 0).check(library, pair)
+        assert layer.kind == "add_rescaled"
+
+
+@pytest.mark.parametrize("output", [2.0**-8, 2.0**-18, 3.0**-6, 100.0, 2.0**22])
+def test_steep_and_flat_sums(library, output):
+    rng = np.random.default_rng(1)
+    pair = _all_pairs(8)
+    layer = Addition(rng, pair[0].shape, 8, (1.0, 0.7, output)).check(library, pair)
+    if library[0] in ("dsp", "mve") and output < 2.0**-7:
+        # Sixteen bits before the point do not hold it.
+        assert layer.kind == "add_rescaled"
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_sums_of_any_shape(library, bits):
+    """Rests of a word, and pixels that do not fill bytes."""
+    rng = np.random.default_rng(bits)
+    for shape in ((1,), (6,), (7,), (2, 3, 1), (3, 2, 5), (1, 2, 6), (2, 2, 8), (3, 1, 7)):
+        addition = Addition(rng, shape, bits)
+        first, second = (random_input(rng, one, 1)[0] for one in addition.tensors[:2])
+        addition.check(library, (first, second))
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_all_narrow_sums(library, bits):
+    rng = np.random.default_rng(bits)
+    pair = _all_pairs(bits)
+    for case in range(10):
+        addition = Addition(rng, pair[0].shape, bits, relu=case % 2 == 0)
+        assert addition.check(library, pair).kind == "add_table"
 
 
 @pytest.mark.parametrize("bits", [4, 2])

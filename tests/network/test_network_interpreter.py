@@ -12,6 +12,7 @@ import pytest
 
 from tinykit.errors import TinykitError
 from tinykit.network import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -71,6 +72,23 @@ def _one(op: Op, x: np.ndarray, source: Tensor, result: Tensor, place: tuple[int
     return max(values)
 
 
+def _total(op: Add, pair: tuple[int, int], sources: tuple[Tensor, Tensor], result: Tensor) -> int:
+    """One value of a sum, as the definition of `Rescale` has it."""
+    step, total = op.rescale, 0
+    for i in (0, 1):
+        fine = (pair[i] - sources[i].zero_point) << step.left_shift
+        total += _times(fine, step.input_multiplier[i], step.input_shift[i])
+    scaled = _times(total, step.output_multiplier, step.output_shift)
+    return min(max(scaled + result.zero_point, step.low), step.high)
+
+
+def _times(value: int, multiplier: int, shift: int) -> int:
+    """multiplier * 2^(shift - 31) times the value, for shifts of at most 0."""
+    high = (value * multiplier + (1 << 30)) >> 31
+    half = (1 << -shift) >> 1
+    return (high + half) >> -shift if high >= 0 else -((-high + half) >> -shift)
+
+
 def _taps(op: Windowed, x: np.ndarray, place: tuple[int, ...]) -> Any:
     (high, wide), (down, across) = kernel_size(op), dilation(op)
     for a, b in itertools.product(range(high), range(wide)):
@@ -100,6 +118,12 @@ def test_random_networks_equal_the_definitions(seed: int) -> None:
     assert set(values) == {tensor.name for tensor in network.tensors}
     for op in network.ops:
         source, result = network.tensor(op.inputs[0]), network.tensor(op.output)
+        if isinstance(op, Add):
+            other = network.tensor(op.inputs[1])
+            pairs = zip(values[source.name].flat, values[other.name].flat, strict=True)
+            want = [_total(op, (int(a), int(b)), (source, other), result) for a, b in pairs]
+            assert want == values[result.name].ravel().tolist(), op.name
+            continue
         for given, got in zip(values[source.name], values[result.name], strict=True):
             assert np.array_equal(naive(op, given, source, result), got), op.name
     assert np.array_equal(interpret(network, x), values[network.output])

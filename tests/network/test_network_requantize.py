@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinykit.network.requantize import (
+    add_rescale,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     quantize_multipliers,
     requantize,
     requantize_from_scales,
+    rescaled_sum,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
@@ -114,3 +116,35 @@ def test_a_dense_layer_with_one_scale_multiplies_in_float32() -> None:
     assert [tuple(pair) for pair in zip(step.multiplier, step.shift, strict=True)] == [expected] * 3
     other = requantize_from_scales(0.1, [0.3], 0.7, channels=3, low=-128, high=127)
     assert not np.array_equal(other.multiplier, step.multiplier)
+
+
+SCALE = st.floats(1e-3, 1.0)
+INT8 = st.integers(-128, 127)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.tuples(SCALE, SCALE), SCALE, st.tuples(INT8, INT8), INT8)
+def test_a_sum_is_within_half_a_step(
+    scales: tuple[float, float], output: float, zero_points: tuple[int, int], zero_point: int
+) -> None:
+    wide = 1 << 30
+    step = add_rescale(scales, output, low=-wide, high=wide)
+    first, second = np.arange(-128, 128)[:, None], np.arange(-128, 128)
+    got = rescaled_sum(step, first, second, zero_points, zero_point)
+    near = [float(np.float32(scale)) for scale in (*scales, output)]
+    real = (first - zero_points[0]) * near[0] + (second - zero_points[1]) * near[1]
+    # The three roundings of the way are worth a part of 2^-18 of a step of the larger input.
+    slack = 2.0**-17 * (1 + max(scales) / output)
+    assert np.abs(got - zero_point - real / near[2]).max() <= 0.5 + slack
+
+
+def test_the_larger_input_of_a_sum_has_the_factor_of_a_half() -> None:
+    step = add_rescale((0.25, 0.0625), 0.5, low=-128, high=127)
+    assert step.input_multiplier == (1 << 30, 1 << 30)
+    assert step.input_shift == (0, -2)
+    assert (step.output_multiplier, step.output_shift) == (1 << 30, -19)
+
+
+def test_a_sum_whose_output_is_too_fine_is_refused() -> None:
+    with pytest.raises(ValueError, match="too fine"):
+        add_rescale((1.0, 1.0), 2.0**-20, low=-128, high=127)

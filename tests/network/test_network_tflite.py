@@ -24,9 +24,18 @@ from tinykit.network import (
     run_tflite,
     to_tflite,
 )
-from tinykit.network.ops import Requantize, Weighted
-from tinykit.network.requantize import requantize_from_scales
-from tinykit.network.sample import Builder, ds_cnn, har_cnn, random_input, random_network
+from tinykit.network.ops import Add, Requantize, Weighted
+from tinykit.network.requantize import add_rescale, requantize_from_scales
+from tinykit.network.sample import (
+    Builder,
+    autoencoder,
+    ds_cnn,
+    har_cnn,
+    mobilenet,
+    random_input,
+    random_network,
+    resnet8,
+)
 
 Pair = tuple[int, int]
 Padding = Any
@@ -157,10 +166,75 @@ def test_dense(seed: int, features: int, units: int, layer: dict[str, Any]) -> N
     agree(network, seed, 20)
 
 
+def _sum(
+    scales: tuple[float, float, float], zero_points: tuple[int, int, int], relu: bool
+) -> Network:
+    """The sum of a picture and its convolution; scales and zero points of both and the output."""
+    builder = Builder(np.random.default_rng(0), (64, 64, 2))
+    start = builder.keep()
+    network = builder.conv(2, (1, 1), relu=False).add(start).build()
+    place = {"conv0_out": 0, "input": 1, "add1_out": 2, "reshape2_out": 2}
+    tensors = tuple(
+        replace(
+            t, scale=float(np.float32(scales[place[t.name]])), zero_point=zero_points[place[t.name]]
+        )
+        for t in network.tensors
+    )
+    conv, add = network.ops[:2]
+    assert isinstance(conv, Weighted)
+    assert isinstance(add, Add)
+    step = requantize_from_scales(
+        scales[1], conv.weight_scale, scales[0], channels=2, low=-128, high=127
+    )
+    low = zero_points[2] if relu else -128
+    rescale = add_rescale((scales[0], scales[1]), scales[2], low=low, high=127)
+    ops = (replace(conv, requantize=step), replace(add, rescale=rescale), network.ops[2])
+    return replace(network, tensors=tensors, ops=ops)
+
+
+SCALE = st.floats(0.001, 0.1)
+ZERO_POINT = st.integers(-128, 127)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.tuples(SCALE, SCALE, SCALE),
+    st.tuples(ZERO_POINT, ZERO_POINT, ZERO_POINT),
+    st.booleans(),
+)
+def test_sums(
+    scales: tuple[float, float, float], zero_points: tuple[int, int, int], relu: bool
+) -> None:
+    network = _sum(scales, zero_points, relu)
+    assert codes(to_tflite(network))[:2] == ["CONV_2D", "ADD"]
+    agree(network, 0, 1)
+
+
+@pytest.mark.parametrize("output", [0.25, 0.5, 1.0, 1.5, 4.0])
+@pytest.mark.parametrize("second", [0.25, 0.5, 1.0])
+def test_sums_that_fall_on_halves(second: float, output: float) -> None:
+    agree(_sum((0.5, second, output), (3, -5, 1), False), 0, 1)
+
+
+def test_a_sum_with_other_multipliers_is_refused() -> None:
+    network = _sum((0.05, 0.03, 0.06), (0, 0, 0), False)
+    add = network.ops[1]
+    assert isinstance(add, Add)
+    step = replace(add.rescale, output_multiplier=add.rescale.output_multiplier ^ 1)
+    ops = (network.ops[0], replace(add, rescale=step), network.ops[2])
+    with pytest.raises(TinykitError, match="would not derive"):
+        to_tflite(replace(network, ops=ops))
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_random_networks(seed: int) -> None:
     rng = np.random.default_rng(seed)
     agree(random_network(rng, activation_bits=(8,), depth=5), seed)
+
+
+@pytest.mark.parametrize("make", [resnet8, mobilenet, autoencoder])
+def test_large_models(make: Callable[..., Network]) -> None:
+    agree(make(), 0, 3)
 
 
 @pytest.mark.parametrize("policy", ["w8a8", "w4a8", "w2a8"])

@@ -13,7 +13,14 @@ import pytest
 from tinykit.errors import TinykitError
 from tinykit.network import AvgPool2D, Dense, MaxPool2D, Network, Reshape, Tensor, summary
 from tinykit.network.ops import integer_range
-from tinykit.network.sample import Builder, ds_cnn, har_cnn
+from tinykit.network.sample import (
+    Builder,
+    autoencoder,
+    ds_cnn,
+    har_cnn,
+    mobilenet,
+    resnet8,
+)
 from tinykit.network.validate import accumulator_bound
 
 
@@ -166,6 +173,66 @@ def test_faults_are_named(fault: str) -> None:
     assert caught.value.where.startswith("network ")
 
 
+def residual() -> Network:
+    """conv0, add1, reshape2, dense3."""
+    builder = Builder(np.random.default_rng(0), (4, 4, 2))
+    start = builder.keep()
+    return builder.conv(2, (3, 3), relu=False).add(start).dense(3, relu=False).build()
+
+
+def with_rescale(network: Network, **changes: Any) -> dict[str, Any]:
+    step = network.op("add1").rescale  # type: ignore[attr-defined]
+    return with_op(network, "add1", rescale=replace(step, **changes))
+
+
+SUM_FAULTS: dict[str, tuple[Change, str]] = {
+    "one input": (lambda n: with_op(n, "add1", inputs=("input",)), "add1: has 1 inputs"),
+    "second input": (lambda n: with_op(n, "add1", inputs=("input", "y")), "no tensor 'y'"),
+    "order": (
+        lambda n: with_op(n, "add1", inputs=("input", "dense3_out")),
+        "reads 'dense3_out' before",
+    ),
+    "shape": (
+        lambda n: {
+            "ops": (
+                replace(n.op("conv0"), padding=(0, 0, 0, 0)),
+                replace(n.op("add1"), inputs=("input", "conv0_out")),
+                *n.ops[2:],
+            ),
+            **with_tensor(n, "conv0_out", shape=(2, 2, 2)),
+        },
+        r"add1: adds conv0_out, \(2, 2, 2\) of 8 bits",
+    ),
+    "bits": (
+        lambda n: with_tensor(n, "input", bits=4, zero_point=0),
+        r"add1: adds input, \(4, 4, 2\) of 4 bits",
+    ),
+    "no half": (lambda n: with_rescale(n, input_shift=(-2, -2)), "add1: has the input factors"),
+    "three inputs": (
+        lambda n: with_rescale(n, input_multiplier=(1 << 30,) * 3, input_shift=(0, 0, 0)),
+        "add1: has the input factors",
+    ),
+    "left shift of an input": (
+        lambda n: with_rescale(n, input_multiplier=(1 << 30,) * 2, input_shift=(0, 1)),
+        "add1: has the input factors",
+    ),
+    "multiplier": (lambda n: with_rescale(n, output_multiplier=5), "add1: has the output factor"),
+    "shift": (lambda n: with_rescale(n, output_shift=1), "add1: has the output factor"),
+    "fineness": (lambda n: with_rescale(n, left_shift=15), "add1: has the output factor"),
+    "clamp": (lambda n: with_rescale(n, high=128), "add1: clamps to"),
+    "NumPy clamp": (lambda n: with_rescale(n, high=np.int64(9)), "does not fit in a file"),
+}
+
+
+@pytest.mark.parametrize("fault", SUM_FAULTS)
+def test_faults_of_sums_are_named(fault: str) -> None:
+    network = residual()
+    change, message = SUM_FAULTS[fault]
+    with pytest.raises(TinykitError, match=message) as caught:
+        replace(network, **change(network))
+    assert caught.value.remedy
+
+
 def test_pixels_that_do_not_fill_bytes_cannot_be_flattened() -> None:
     builder = Builder(np.random.default_rng(0), (4, 4, 1)).conv(3, (1, 1), bits=4)
     with pytest.raises(TinykitError, match="do not fill whole bytes"):
@@ -219,6 +286,23 @@ def test_figures_of_the_mlperf_tiny_keyword_spotter() -> None:
         row.weight_bytes - row.weight_bytes // 4 for row in rows.values()
     )
     assert summary(narrow)[0].activation_bytes == 4000
+
+
+def test_figures_of_the_other_mlperf_tiny_models() -> None:
+    assert [model().macs() for model in (resnet8, mobilenet, autoencoder)] == [
+        12_501_632,
+        7_489_664,
+        264_192,
+    ]
+    rows = {row.name: row for row in summary(resnet8())}
+    assert [row.output_shape for row in rows.values() if row.op == "Add"] == [
+        (32, 32, 16),
+        (16, 16, 32),
+        (8, 8, 64),
+    ]
+    assert rows["add3"].macs == 0
+    assert summary(mobilenet())[-3].input_shape == (3, 3, 256)
+    assert resnet8("mixed").macs() == resnet8().macs()
 
 
 def test_operators_are_found_by_name() -> None:

@@ -61,9 +61,13 @@ def read_sizes(elf: Path) -> Sizes:
         with elf.open("rb") as stream:
             return _sizes(stream)
     except (OSError, ELFError) as error:
-        raise TinykitError(
-            f"the firmware cannot be read: {error}.", where=elf, remedy="Build it again."
-        ) from error
+        raise _unreadable(elf, error) from error
+
+
+def _unreadable(elf: Path, error: Exception) -> TinykitError:
+    return TinykitError(
+        f"the firmware cannot be read: {error}.", where=elf, remedy="Build it again."
+    )
 
 
 def _sizes(stream: BinaryIO) -> Sizes:
@@ -116,6 +120,21 @@ def _symbols(file: ELFFile, kinds: dict[int, Kind]) -> dict[str, Symbol]:
         if known is None or known.size < entry["st_size"]:
             symbols[entry.name] = Symbol(address, entry["st_size"], kind)
     return symbols
+
+
+def read_compiler(elf: Path) -> str:
+    """The compiler as it signed `elf`, such as "GCC: (...) 12.2.1 20221205"; empty if it did not.
+
+    Raises:
+        TinykitError: it is missing or no ELF file.
+    """
+    try:
+        with elf.open("rb") as stream:
+            section = ELFFile(stream).get_section_by_name(".comment")
+            signed = b"" if section is None else section.data()
+    except (OSError, ELFError) as error:
+        raise _unreadable(elf, error) from error
+    return "; ".join(dict.fromkeys(s.decode() for s in signed.split(b"\0") if s))
 
 
 def find_symbols(elf: Path, names: tuple[str, ...]) -> dict[str, int]:

@@ -9,6 +9,7 @@ import typer
 
 import tinykit
 from tinykit.cli import (
+    bench,
     boards,
     build,
     datasets,
@@ -62,6 +63,7 @@ app.command("run")(run.run)
 app.command("flash")(flash.flash)
 app.command("verify")(verify.verify)
 app.command("predict")(predict.predict)
+app.command("bench")(bench.bench)
 app.command("report")(report.report)
 app.command("boards")(boards.boards)
 app.command("datasets")(datasets.datasets)

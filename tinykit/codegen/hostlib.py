@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
-from tinykit.codegen.plan import plan_layers
+from tinykit.codegen.kernels import Layer, tensor_bytes
+from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
+from tinykit.codegen.variants import ROWS
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.frontends import Frontend, from_config
@@ -53,8 +54,8 @@ class HostModel:
 
     def __init__(self, network: Network, *, isa: Isa = "riscv", sanitize: bool = False) -> None:
         self.network = network
-        self.layers = choose_kernels(network, isa)
-        self.plan = plan_layers(network, self.layers)
+        layout = lay_out(network, isa)
+        self.layers, self.plan = layout.layers, layout.plan
         self.frontend = None if network.frontend is None else from_config(network.frontend)
         self._classes = int(np.prod(network.tensor(network.output).shape))
         self._layer_bytes = sum(
@@ -162,7 +163,9 @@ def _chunks(samples: Samples) -> Iterator[Samples]:
 def host_sources(layers: Sequence[Layer], frontend: Frontend | None) -> list[Path]:
     """The hand-written C that a model and its front end need."""
     source = resource_dir("firmware") / "src"
-    names = {"marks.c", "status.c"} | {name for layer in layers for name in layer.sources}
+    names = {"marks.c", "packing.c", "status.c"} | {
+        name for layer in layers for name in layer.sources
+    }
     if frontend is not None:
         names |= {f"frontends/{name}" for name in c_sources(frontend)}
     return [source / name for name in sorted(names) if name.endswith(".c")]
@@ -195,6 +198,8 @@ def _build(model: HostModel, folder: Path, isa: Isa, *, sanitize: bool) -> Path:
 
 def host_flags(isa: Isa) -> list[str]:
     """Flags that make this machine's compiler build the kernels of `isa`."""
+    if isa in ROWS:
+        return [f"-DTK_ROWS={ROWS[isa]}"]
     return {"dsp": ["-DTK_EMULATE_DSP"]}.get(isa, [])
 
 

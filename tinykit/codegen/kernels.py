@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.codegen import overlap, pack
+from tinykit.codegen import binary, overlap, pack
+from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.overlap import Overlap
+from tinykit.codegen.sums import Sum, linear_sum, nibble_table
 from tinykit.codegen.variants import Variant, chunk_length, variants
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -25,14 +29,18 @@ from tinykit.network.ops import (
     Requantize,
     Reshape,
     Tensor,
+    Threshold,
     integer_range,
 )
 from tinykit.network.packing import activation_bytes
 from tinykit.network.shapes import kernel_size
 
-# The doubling high multiply of the kernels is exact below this; see requantize.h.
-_NARROW_LIMIT = 1 << 30
+# The high multiplications of the kernels are exact below this; see plain/scale.h, which asks for
+# most, and requantize.h.
+_NARROW_LIMIT = 1 << 29
 _INT32_LIMIT = 1 << 31
+# An input is copied with its padding where more of the output than this sees padding.
+_BORDER_SHARE = 0.2
 # Expanders read whole words.
 _OVER_READ = 4
 # Bias, multiplier and shift of a channel in the stream.
@@ -83,19 +91,23 @@ class Layer:
     Attributes:
         index: position among the layers that execute code; the marks count these.
         op: the operator it came from.
-        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "repack".
+        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "conv2d_pool", "repack",
+            "add", "add_halves", "add_rescaled", "add_table", "binary_conv2d", "binary_dense".
         function: the C function.
         params_type: the C type of its constants.
         sources: C files below firmware/src that it needs.
         fields: scalar members of the params, in the order of the C struct.
         stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
         matmul: how it is multiplied, or None.
+        binary: how its rows are counted, or None.
         scaling: the requantisation, or None.
+        table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
         macs: multiply-accumulates, padding included.
         weight_bits: of the network's weights; flash may hold them wider.
         overlap: how its output may lie over its input.
         over_read: bytes behind its input that it may read, and ignores.
+        parts: the convolution and the pool of a "conv2d_pool".
     """
 
     index: int
@@ -107,12 +119,20 @@ class Layer:
     fields: dict[str, int]
     stream: NDArray[np.uint32] | None = None
     matmul: Matmul | None = None
+    binary: Binary | None = None
     scaling: Scaling | None = None
+    table: NDArray[np.uint8] | None = None
     scratch_bytes: int = 0
     macs: int = 0
     weight_bits: int = 0
     overlap: Overlap = overlap.NONE
     over_read: int = 0
+    parts: tuple[Layer, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+        return self.parts[0].op.inputs if self.parts else self.op.inputs
 
     @property
     def weight_bytes(self) -> int:
@@ -121,8 +141,11 @@ class Layer:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of bias, multiplier and shift in flash."""
-        return 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
+        if self.binary is not None:
+            return self.binary.table_bytes
+        scaling = 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        return scaling + (0 if self.table is None else self.table.nbytes)
 
 
 def tensor_bytes(tensor: Tensor) -> int:
@@ -132,7 +155,7 @@ def tensor_bytes(tensor: Tensor) -> int:
 
 def _unpack_offset(bits: int) -> int:
     """What the kernels add to an unpacked activation, as `tk_unpack_offset` in C."""
-    return 0 if bits == 8 else 1 << (bits - 1)
+    return 0 if bits in (8, 1) else 1 << (bits - 1)
 
 
 def _bounds(rows: NDArray[np.int64], bias: NDArray[np.int64], x: Tensor) -> NDArray[np.int64]:
@@ -149,15 +172,21 @@ def _scaling(
     name: str,
     rows: NDArray[np.int64],
     bias: NDArray[np.int32],
-    requantize: Requantize,
+    requantize: Requantize | Threshold,
     x: Tensor,
     y: Tensor,
 ) -> Scaling:
     """Fold the zero point into the bias and prove that nothing overflows.
 
     Raises:
-        TinykitError: an accumulator can leave 32 bits.
+        TinykitError: an accumulator can leave 32 bits, or one bit is to come out of it.
     """
+    if isinstance(requantize, Threshold):
+        raise TinykitError(
+            f"no kernel gives one bit from {x.bits}-bit inputs.",
+            where=f"layer {name}",
+            remedy="Give its output 8, 4 or 2 bits, or its input and weights one.",
+        )
     wide_bias = bias.astype(np.int64)
     bound = _bounds(rows, wide_bias, x)
     folded = wide_bias - (x.zero_point + _unpack_offset(x.bits)) * rows.sum(axis=1)
@@ -245,8 +274,13 @@ def _choose(
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
         if chunk == 0 or inner >= _INT32_LIMIT:
             continue
+        bias = scaling.bias << variant.sum_shift
+        if variant.odd_bias:
+            offset = _unpack_offset(x.bits) if x.bits == 4 else 0
+            odd = bias + offset * rows.astype(np.int64).sum(axis=1)
+            bias = np.stack([bias, odd], axis=1)
         stream = variant.stream(
-            pack.as_words(scaling.bias << variant.sum_shift),
+            pack.as_words(bias),
             variant.rows(full, variant.storage),
             pack.as_words(scaling.multiplier),
             variant.shift(scaling.shift),
@@ -259,7 +293,10 @@ def _choose(
     )
 
 
-def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+def _conv2d(
+    index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa, *, strips: bool = False
+) -> Layer:
+    """The Layer of a convolution; `strips`: its output is computed a part at a time."""
     window = _window(op, x, y)
     rows = op.weight.reshape(len(op.weight), -1)
     pixel_bits = x.shape[2] * x.bits
@@ -273,10 +310,13 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
     run_step = pack.padded(run_values, variant.run_block)
-    if not variant.apart:
-        run_step *= variant.column_bytes
-    columns = matmul.length * variant.column_bytes
-    border = -(-run_pixels * -(-pixel_bits // 8) // 4) * 4 if any(op.padding) else 0
+    run_step *= 1 if variant.apart else variant.column_bytes
+    padded = (0, 0) if strips else _padded_input(window, x, y)
+    before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
+    border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
+    row_bytes = matmul.length * variant.column_bytes
+    columns = row_bytes if variant.apart else window.kernel[0] * runs * run_step
+    borders = variant.group * border if any(op.padding) and not before else 0
     return Layer(
         index=index,
         op=op,
@@ -299,6 +339,8 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
             "dilation_width": window.dilation[1],
             "pad_top": window.before[0],
             "pad_left": window.before[1],
+            "padded_height": padded[0],
+            "padded_width": padded[1],
             "group": variant.group,
             "blank": _blank(x),
             "backward": 0,
@@ -309,14 +351,44 @@ def _conv2d(index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
         stream=stream,
         matmul=matmul,
         scaling=scaling,
-        scratch_bytes=columns + variant.group * border,
+        scratch_bytes=before + max(columns + borders, row_bytes),
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
-        overlap=overlap.windowed(
+        overlap=overlap.ANYWHERE
+        if before
+        else overlap.windowed(
             _reach(window, x), activation_bytes(y.shape[2:], y.bits), variant.group, backward=True
         ),
         over_read=_OVER_READ,
     )
+
+
+def _in_words(size: int) -> int:
+    """Bytes rounded up to whole words."""
+    return -(-size // 4) * 4
+
+
+def _padded_input(window: _Window, x: Tensor, y: Tensor) -> tuple[int, int]:
+    """(height, width) of the input with its padding if copying it first pays, else zeros.
+
+    It pays where many output pixels stand at a border and the copy is small.
+    """
+    inside = 1.0
+    for axis in (0, 1):
+        start = np.arange(window.output[axis]) * window.stride[axis] - window.before[axis]
+        whole = (start >= 0) & (start + window.extent[axis] <= window.input[axis])
+        inside *= float(whole.mean())
+    high, wide = (
+        max(
+            window.input[axis] + window.before[axis],
+            (window.output[axis] - 1) * window.stride[axis] + window.extent[axis],
+        )
+        for axis in (0, 1)
+    )
+    size = high * wide * activation_bytes(x.shape[2:], x.bits)
+    if 1.0 - inside > _BORDER_SHARE and size * 4 <= activation_bytes(y.shape, y.bits):
+        return high, wide
+    return 0, 0
 
 
 def _reach(window: _Window, x: Tensor) -> overlap.Reach:
@@ -370,52 +442,81 @@ def _plane(window: _Window) -> tuple[int, int]:
     return high, wide + wide % 2
 
 
-def _depthwise_scratch(
-    op: DepthwiseConv2D, x: Tensor, plane: tuple[int, int], kernel: tuple[int, int]
-) -> int:
-    """As dsp/depthwise.c takes it: planes of halves, then the taps."""
-    together = op.depth_multiplier == 1 and x.bits == 8 and x.shape[2] % 2 == 0
-    planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
-    return 2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2))
-
-
 @dataclass(frozen=True)
 class _DepthwiseKernel:
-    """A C function, its files, what it reads and the scratch it needs."""
+    """A depthwise kernel.
+
+    Attributes:
+        function, sources: as in Layer.
+        stream: as the kernel reads it.
+        scratch: bytes of it.
+        narrow_in_place: tensors of 4 and 2 bits may be written over their input too.
+    """
 
     function: str
     sources: tuple[str, ...]
     stream: NDArray[np.uint32]
-    scratch_bytes: int
+    scratch: int
+    narrow_in_place: bool
 
 
-def _depthwise_kernel(
-    op: DepthwiseConv2D, window: _Window, taps: Int8Array, scaling: Scaling, x: Tensor, isa: Isa
+def _dsp_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
 ) -> _DepthwiseKernel:
-    """The kernel for taps (c, kernel height * kernel width)."""
-    plane = _plane(window)
-    if isa == "mve":
-        return _mve_depthwise_kernel(op, window, taps, scaling, x)
+    """Planes of halves, then the taps; see dsp/depthwise_frame.h."""
+    kernel, plane = window.kernel, _plane(window)
+    together = op.depth_multiplier == 1 and x.shape[2] % 2 == 0
+    planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
+    name = "depthwise"
+    if kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2:
+        whole = scaling.bits == 8 and scaling.high - scaling.low == 255
+        plain = whole and scaling.shift.min() >= 2
+        name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
     return _DepthwiseKernel(
-        function=f"tk_{isa}_depthwise",
-        sources=(f"kernels/{isa}/depthwise.c", f"kernels/{isa}/finish.c"),
-        stream=pack.depthwise_stream(
+        f"tk_dsp_{name}",
+        (f"kernels/dsp/{name}.c", "kernels/dsp/finish.c"),
+        pack.depthwise_stream(
             pack.as_words(scaling.bias),
-            taps,
+            _taps(op),
             op.weight_bits,
             pack.as_words(scaling.multiplier),
             pack.power_words(scaling.shift),
         ),
-        scratch_bytes=_depthwise_scratch(op, x, plane, window.kernel),
+        2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2)),
+        True,
     )
 
 
-def _mve_depthwise_kernel(
-    op: DepthwiseConv2D, window: _Window, taps: Int8Array, scaling: Scaling, x: Tensor
+def _plain_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
 ) -> _DepthwiseKernel:
-    bias, multiplier = pack.as_words(scaling.bias), pack.as_words(scaling.multiplier)
-    shift = pack.negated_words(scaling.shift)
+    """The plane, and behind it the taps; see plain/depthwise.c."""
     plane = _plane(window)
+    return _DepthwiseKernel(
+        "tk_plain_depthwise",
+        ("kernels/plain/depthwise.c",),
+        pack.plain_depthwise_stream(
+            pack.as_words(scaling.bias),
+            _taps(op),
+            op.weight_bits,
+            pack.as_words(scaling.multiplier),
+            pack.short_shift_words(scaling.shift),
+        ),
+        pack.padded(plane[0] * plane[1], 4) + window.kernel[0] * window.kernel[1],
+        False,
+    )
+
+
+def _mve_depthwise(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
+) -> _DepthwiseKernel:
+    """Strips and sums where tiles do, else where the taps lie and a ring of rows; see mve/."""
+    taps, plane = _taps(op), _plane(window)
+    scale = (
+        pack.as_words(scaling.bias),
+        pack.as_words(scaling.multiplier),
+        pack.negated_words(scaling.shift),
+    )
     tiled = (
         window.kernel == (3, 3)
         and window.stride == window.dilation == (1, 1)
@@ -423,46 +524,57 @@ def _mve_depthwise_kernel(
         and op.depth_multiplier == 1
         and len(taps) % 4 == 0
     )
-    if tiled:
-        along = 0 if window.output[0] > window.output[1] else 1
-        # Two strips, the sums of one, four rows unpacked; see mve/depthwise_3x3.c.
-        strips = 2 * 16 * (plane[along] + 4)
-        sums = 16 * 4 * -(-window.output[along] // 2)
-        rows = 4 * 4 * window.input[along] if x.bits < 8 else 0
+    if not tiled:
+        places = taps.shape[1] + taps.shape[1] % 2
         return _DepthwiseKernel(
-            function="tk_mve_depthwise_3x3",
-            sources=("kernels/mve/depthwise_3x3.c",),
-            stream=pack.mve_depthwise_3x3_stream(
-                bias, taps, multiplier, shift, along_rows=along == 0
-            ),
-            scratch_bytes=strips + sums + rows,
+            "tk_mve_depthwise",
+            ("kernels/mve/depthwise.c",),
+            pack.mve_depthwise_stream(taps, *scale),
+            4 * places + 16 * window.extent[0] * plane[1],
+            True,
         )
-    # Where the taps lie, and a ring of rows; see mve/depthwise.c.
-    places = len(taps[0]) + len(taps[0]) % 2
+    along = 0 if window.output[0] > window.output[1] else 1
+    strips = 2 * 16 * (plane[along] + 4)
+    sums = 4 * 16 * -(-window.output[along] // 2)
+    unpacked = 4 * 4 * window.input[along] if x.bits < 8 else 0
     return _DepthwiseKernel(
-        function="tk_mve_depthwise",
-        sources=("kernels/mve/depthwise.c",),
-        stream=pack.mve_depthwise_stream(bias, taps, multiplier, shift),
-        scratch_bytes=4 * places + 16 * window.extent[0] * plane[1],
+        "tk_mve_depthwise_3x3",
+        ("kernels/mve/depthwise_3x3.c",),
+        pack.mve_depthwise_3x3_stream(taps, *scale, along_rows=along == 0),
+        strips + sums + unpacked,
+        True,
     )
+
+
+_DEPTHWISE = {
+    "dsp": _dsp_depthwise,
+    "mve": _mve_depthwise,
+    "riscv": _plain_depthwise,
+    "thumb": _plain_depthwise,
+}
+
+
+def _taps(op: DepthwiseConv2D) -> Int8Array:
+    """(channels, taps)."""
+    return np.ascontiguousarray(op.weight.reshape(-1, op.weight.shape[2]).T)
 
 
 def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) -> Layer:
     window = _window(op, x, y)
     channels = op.weight.shape[2]
-    taps = np.ascontiguousarray(op.weight.reshape(-1, channels).T)
-    scaling = _scaling(op.name, taps.astype(np.int64), op.bias, op.requantize, x, y)
+    scaling = _scaling(op.name, _taps(op).astype(np.int64), op.bias, op.requantize, x, y)
     plane = _plane(window)
     kernel = window.kernel
-    in_place = x.shape == y.shape and x.bits == y.bits == 8
-    found = _depthwise_kernel(op, window, taps, scaling, x, isa)
+    chosen = _DEPTHWISE[isa](op, x, window, scaling)
+    in_place = x.shape == y.shape and x.bits == y.bits
+    in_place &= x.bits == 8 or chosen.narrow_in_place
     return Layer(
         index=index,
         op=op,
         kind="depthwise",
-        function=found.function,
+        function=chosen.function,
         params_type="tk_depthwise_params",
-        sources=found.sources,
+        sources=chosen.sources,
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -484,12 +596,78 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             "weight_bits": op.weight_bits,
             "in_zero_point": x.zero_point,
         },
-        stream=found.stream,
+        stream=chosen.stream,
         scaling=scaling,
-        scratch_bytes=found.scratch_bytes,
+        scratch_bytes=chosen.scratch,
         macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
         overlap=overlap.IN_PLACE if in_place else overlap.NONE,
+    )
+
+
+def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+    """A layer of one-bit weights and inputs; a dense one is a convolution over a single pixel."""
+    if isinstance(op, Conv2D):
+        window = _window(op, x, y)
+    else:
+        one = (1, 1)
+        window = _Window(one, one, one, one, one, (0, 0), (0, 0))
+    channels, depth = len(op.weight), op.weight.shape[-1]
+    pixel_bytes = activation_bytes((depth,), 1)
+    taps = op.weight.reshape(channels, -1, depth)
+    how = binary.choose_rows(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
+    scaling = None
+    if isinstance(op.requantize, Threshold):
+        turned, limits = binary.count_limits(taps, op.bias, op.requantize)
+        stream = binary.bit_stream(binary.row_words(turned, how), limits)
+    else:
+        flat = taps.reshape(channels, -1).astype(np.int64)
+        plain = _scaling(op.name, flat, op.bias, op.requantize, x, y)
+        scaling = replace(plain, bias=plain.bias + flat.shape[1])
+        stream = binary.value_stream(
+            binary.row_words(taps, how),
+            *(pack.as_words(one) for one in (scaling.bias, scaling.multiplier, scaling.shift)),
+        )
+    joined = window.dilation[1] == 1
+    return Layer(
+        index=index,
+        op=op,
+        kind="binary_conv2d" if isinstance(op, Conv2D) else "binary_dense",
+        function="tk_binary",
+        params_type="tk_binary_params",
+        sources=("kernels/binary.c", how.source, "kernels/binary_body.h"),
+        fields={
+            "in_height": window.input[0],
+            "in_width": window.input[1],
+            "pixel_bytes": pixel_bytes,
+            "out_height": window.output[0],
+            "out_width": window.output[1],
+            "kernel_height": window.kernel[0],
+            "runs": 1 if joined else window.kernel[1],
+            "run_pixels": window.kernel[1] if joined else 1,
+            "stride_height": window.stride[0],
+            "stride_width": window.stride[1],
+            "dilation_height": window.dilation[0],
+            "dilation_width": window.dilation[1],
+            "pad_top": window.before[0],
+            "pad_left": window.before[1],
+            "chained": int(how.chained),
+            "channels": channels,
+            "words": how.words,
+        },
+        stream=stream,
+        binary=how,
+        scaling=scaling,
+        scratch_bytes=4 * how.words,
+        macs=window.output[0] * window.output[1] * op.weight.size,
+        weight_bits=1,
+        # A pixel's window is in scratch before the pixel is written.
+        overlap=overlap.windowed(
+            _reach(window, replace(x, shape=(*window.input, depth))),
+            activation_bytes((channels,), y.bits),
+            1,
+            backward=False,
+        ),
     )
 
 
@@ -499,7 +677,7 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
         index=index,
         op=op,
         kind=kind,
-        function=f"tk_{kind}",
+        function=f"tk_{kind}_bits" if x.bits == 1 else f"tk_{kind}",
         params_type="tk_pool_params",
         sources=(f"kernels/{kind}.c", "kernels/pool_body.h"),
         fields={
@@ -532,6 +710,151 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     )
 
 
+def add_layer(index: int, op: Add, a: Tensor, b: Tensor, y: Tensor, isa: Isa) -> Layer:
+    """The Layer of a sum of `a` and `b`.
+
+    Args:
+        index: as in Layer.
+        op: the operator.
+        a, b, y: its inputs and its output.
+        isa: what the core can do.
+    """
+    wanted = Sum(op.rescale, (a.zero_point, b.zero_point), y.zero_point, y.bits)
+    table = None
+    if y.bits < 8:
+        kind, fields, table = "add_table", _packed_fields(y), nibble_table(wanted)
+    else:
+        kind, fields = _sum_fields(wanted, int(np.prod(y.shape)), isa in ("dsp", "mve"))
+    return Layer(
+        index=index,
+        op=op,
+        kind=kind,
+        function=f"tk_{kind}",
+        params_type="tk_add_params" if kind == "add_halves" else f"tk_{kind}_params",
+        sources=(f"kernels/{kind}.c",),
+        fields=fields,
+        table=table,
+        overlap=overlap.ELEMENTWISE,
+    )
+
+
+def _sum_fields(wanted: Sum, values: int, halves: bool) -> tuple[str, dict[str, int]]:
+    """Kernel and constants of a sum of 8 bits."""
+    step = wanted.rescale
+    linear = linear_sum(wanted, halves=halves)
+    if linear is not None:
+        return "add_halves" if halves else "add", {
+            "values": values,
+            "factor_a": linear.factors[0],
+            "factor_b": linear.factors[1],
+            "offset": linear.offset,
+            "shift": linear.shift,
+            "low": step.low,
+            "range": step.high - step.low,
+        }
+    return "add_rescaled", {
+        "values": values,
+        "multiplier_a": step.input_multiplier[0],
+        "multiplier_b": step.input_multiplier[1],
+        "multiplier": step.output_multiplier,
+        "shift_a": -step.input_shift[0],
+        "shift_b": -step.input_shift[1],
+        "shift": -step.output_shift,
+        "left_shift": step.left_shift,
+        "zero_point_a": wanted.zero_points[0],
+        "zero_point_b": wanted.zero_points[1],
+        "zero_point": wanted.zero_point,
+        "low": step.low,
+        "high": step.high,
+    }
+
+
+def _packed_fields(y: Tensor) -> dict[str, int]:
+    size, used = tensor_bytes(y), y.shape[-1] * y.bits % 8
+    pixels = 1 if used == 0 else int(np.prod(y.shape[:-1]))
+    return {
+        "pixels": pixels,
+        "pixel_bytes": size // pixels,
+        "mask": 0xFF if used == 0 else (1 << used) - 1,
+    }
+
+
+def _strip(op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor, group: int) -> tuple[int, int] | None:
+    """(convolved, pooled) pixels in a strip; None where the pool's windows overlap or have gaps.
+
+    Of an image, a strip is the rows of one row of windows; of a 1-D signal, as many windows as make
+    whole groups of the convolution.
+    """
+    if op.kernel != op.stride or any(op.padding):
+        return None
+    if x.shape[1] > 1:
+        return (op.kernel[0] * x.shape[1], y.shape[1]) if x.shape[1] % op.kernel[1] == 0 else None
+    windows = math.lcm(group, op.kernel[0]) // op.kernel[0]
+    windows = windows if y.shape[0] % windows == 0 else 1
+    return windows * op.kernel[0], windows
+
+
+def conv_pool_layer(
+    network: Network, index: int, conv: Conv2D, pool: AvgPool2D | MaxPool2D, isa: Isa
+) -> Layer | None:
+    """The Layer of a convolution that is pooled strip by strip; None where that cannot be."""
+    x, between, y = (network.tensor(t) for t in (conv.inputs[0], conv.output, pool.output))
+    first = _conv2d(index, conv, x, between, isa, strips=True)
+    group = first.fields["group"]
+    strip = _strip(pool, between, y, group)
+    if strip is None:
+        return None
+    rows = 1 if between.shape[1] == 1 else pool.kernel[0]
+    window = (1, pool.kernel[0]) if between.shape[1] == 1 else pool.kernel
+    second = _pool(index, pool, between, y)
+    sizes = {
+        "in_height": rows,
+        "in_width": strip[0] // rows,
+        "out_height": 1,
+        "out_width": strip[1],
+        "kernel_height": window[0],
+        "kernel_width": window[1],
+        "stride_height": window[0],
+        "stride_width": window[1],
+    }
+    second = replace(second, fields={**second.fields, **sizes})
+    strip_bytes = _in_words(strip[0] * activation_bytes(between.shape[2:], between.bits))
+    pooled_bytes = activation_bytes(y.shape[2:], y.bits)
+    strips = math.prod(y.shape[:2]) // strip[1]
+    return replace(
+        first,
+        op=pool,
+        kind="conv2d_pool",
+        function="tk_conv2d_pool",
+        params_type="tk_conv2d_pool_params",
+        sources=("kernels/conv2d_pool.c", *first.sources, *second.sources),
+        fields={
+            "strips": strips,
+            "strip_pixels": strip[0],
+            "pooled_pixels": strip[1],
+            "strip_bytes": strip_bytes,
+            "pooled_bytes": pooled_bytes,
+            "backward": 0,
+        },
+        scratch_bytes=strip_bytes + first.scratch_bytes,
+        overlap=overlap.windowed(
+            _strip_reach(_window(conv, x, between), x, strip[0], strips),
+            pooled_bytes * strip[1],
+            1,
+            backward=True,
+        ),
+        parts=(first, second),
+    )
+
+
+def _strip_reach(window: _Window, x: Tensor, pixels: int, strips: int) -> overlap.Reach:
+    """What each strip reads."""
+    seen = _reach(window, x)
+    low = seen.low[: strips * pixels].reshape(strips, pixels).min(axis=1)
+    high = seen.high[: strips * pixels].reshape(strips, pixels).max(axis=1)
+    return overlap.Reach(low, high)
+
+
 def is_alias(op: Op, x: Tensor, y: Tensor) -> bool:
     """Whether `op` needs no code: a reshape that moves no byte."""
     if not isinstance(op, Reshape):
@@ -558,42 +881,83 @@ def reshape_layer(index: int, op: Reshape, x: Tensor, y: Tensor) -> Layer:
     )
 
 
-def choose_kernels(network: Network, isa: Isa) -> tuple[Layer, ...]:
+def choose_kernels(
+    network: Network, isa: Isa, *, pooled: frozenset[str] = frozenset()
+) -> tuple[Layer, ...]:
     """One Layer for each operator that executes code, in order.
 
     Args:
         network: a valid Network.
         isa: what the core can do.
+        pooled: names of the pools that run as a part of the convolution before them; all of them
+            from `poolable`.
 
     Raises:
         TinykitError: a layer's accumulator can overflow, or its sizes exceed the C fields.
     """
     layers: list[Layer] = []
+    before = {pool: conv for conv, pool in poolable(network) if pool.name in pooled}
+    inside = set(before.values())
     for op in network.ops:
         x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
-        if is_alias(op, x, y):
+        if op in inside or is_alias(op, x, y):
             continue
         index = len(layers)
-        layer: Layer
-        if isinstance(op, Conv2D):
-            layer = _conv2d(index, op, x, y, isa)
-        elif isinstance(op, DepthwiseConv2D):
-            layer = _depthwise(index, op, x, y, isa)
-        elif isinstance(op, Dense):
-            layer = _dense(index, op, x, y, isa)
-        elif isinstance(op, AvgPool2D | MaxPool2D):
-            layer = _pool(index, op, x, y)
-        elif isinstance(op, Reshape):
-            layer = reshape_layer(index, op, x, y)
-        else:
-            raise TinykitError(
-                f"there is no kernel for {type(op).__name__}.",
-                where=f"layer {op.name}",
-                remedy="Add one as docs/architecture.md describes.",
-            )
-        _check_fields(layer)
+        joined = None
+        if op in before and isinstance(op, AvgPool2D | MaxPool2D):
+            joined = conv_pool_layer(network, index, before[op], op, isa)
+            if joined is None:
+                raise ValueError(f"{op.name} cannot be pooled in strips")
+        layer = joined if joined is not None else _layer(network, index, op, isa)
+        for part in layer.parts or (layer,):
+            _check_fields(part)
         layers.append(layer)
     return tuple(layers)
+
+
+def poolable(network: Network) -> list[tuple[Conv2D, AvgPool2D | MaxPool2D]]:
+    """Convolutions whose output only a pool reads, and the pool, if its windows tile the output."""
+    readers: dict[str, list[Op]] = {}
+    for op in network.ops:
+        for name in op.inputs:
+            readers.setdefault(name, []).append(op)
+    found = []
+    for op in network.ops:
+        following = readers.get(op.output, [])
+        if not isinstance(op, Conv2D) or len(following) != 1 or op.output == network.output:
+            continue
+        if network.tensor(op.inputs[0]).bits == 1:
+            continue
+        pool = following[0]
+        if not isinstance(pool, AvgPool2D | MaxPool2D):
+            continue
+        if _strip(pool, network.tensor(op.output), network.tensor(pool.output), 1) is not None:
+            found.append((op, pool))
+    return found
+
+
+def _layer(network: Network, index: int, op: Op, isa: Isa) -> Layer:
+    """The Layer of one operator that executes code."""
+    x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
+    if isinstance(op, Conv2D | Dense) and x.bits == 1:
+        return _binary(index, op, x, y, isa)
+    if isinstance(op, Conv2D):
+        return _conv2d(index, op, x, y, isa)
+    if isinstance(op, DepthwiseConv2D):
+        return _depthwise(index, op, x, y, isa)
+    if isinstance(op, Dense):
+        return _dense(index, op, x, y, isa)
+    if isinstance(op, AvgPool2D | MaxPool2D):
+        return _pool(index, op, x, y)
+    if isinstance(op, Add):
+        return add_layer(index, op, x, network.tensor(op.inputs[1]), y, isa)
+    if isinstance(op, Reshape):
+        return reshape_layer(index, op, x, y)
+    raise TinykitError(
+        f"there is no kernel for {type(op).__name__}.",
+        where=f"layer {op.name}",
+        remedy="Add one as docs/architecture.md describes.",
+    )
 
 
 _BYTE_FIELDS = frozenset({"dilation_height", "dilation_width", "pad_top", "pad_left"})
@@ -604,10 +968,10 @@ _BYTE_FIELDS_OF_WINDOWS = frozenset(
 
 def _check_fields(layer: Layer) -> None:
     narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
-    for name, value in (
-        layer.fields | {"row length": layer.matmul.length if layer.matmul else 0}
-    ).items():
-        limit = 0xFF if name in narrow else 0xFFFFFFFF if layer.kind == "repack" else 0xFFFF
+    length = layer.matmul.length if layer.matmul else 0
+    for name, value in (layer.fields | {"row length": length}).items():
+        wide = layer.kind == "repack" or isinstance(layer.op, Add)
+        limit = 0xFF if name in narrow else 0xFFFFFFFF if wide else 0xFFFF
         if value > limit:
             raise TinykitError(
                 f"{name.replace('_', ' ')} {value} is beyond the kernels' limit of {limit}.",

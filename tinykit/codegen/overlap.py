@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a layer's output may lie over its input.
 
-A convolution needs a row or two of input behind the pixel it writes. So its output may overlap its
-input, shifted by those rows, and a network needs one feature map and a few rows instead of two maps.
-Let d be the output's address less the input's. Kernels that go forward through their pixels allow
-every d <= -forward; those that can also go backward allow every d >= backward.
+A convolution needs a row or two of input behind the pixel it writes. So its output may overlap
+its input, shifted by those rows, and a network needs one feature map and a few rows instead of two
+maps. Let d be the output's address less the input's. Kernels that go forward through their pixels
+allow every d <= -forward; those that can also go backward allow every d >= backward.
 """
 
 from __future__ import annotations

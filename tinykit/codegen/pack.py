@@ -5,9 +5,9 @@ Each layer with weights has one stream of 32-bit words. For every output channel
 (the input's zero point folded in), the weights, the multiplier and the shift, so that a kernel
 walks through flash with one pointer.
 
-Activations of 4 and 2 bits are taken apart in planes (firmware: dsp/expand_body.h): of a word with
-4 n values, plane q holds values n * b + q for byte b. Rows are permuted to match (`plane_order`), so
-that the device shuffles nothing.
+Activations of 4 and 2 bits are taken apart in planes (firmware: dsp/expand_body.h): of a word
+with 4 n values, plane q holds values n * b + q for byte b. Rows are permuted to match
+(`plane_order`), so that the device shuffles nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.network.packing import pack_bits
+
 WordArray = NDArray[np.uint32]
 Int8Array = NDArray[np.int8]
 IntArray = NDArray[np.int64]
 
 # A shift that cannot be written as a power of two (below 2) is stored less this; see dsp/finish.h.
 _SHIFT_CODE = 64
+# As in plain/scale.h.
+_LONGEST_SHORT_SHIFT = 21
 
 
 def padded(count: int, block: int) -> int:
@@ -31,7 +35,7 @@ def padded(count: int, block: int) -> int:
 
 
 def words_of(fields: NDArray[np.integer[Any]], bits: int) -> WordArray:
-    """Integers of `bits` bits as words, little end first: (..., n) to (..., ceil(n * bits / 32))."""
+    """Integers of `bits` bits, (..., n), as words (..., ceil(n * bits / 32)), little end first."""
     per_word = 32 // bits
     short = -fields.shape[-1] % per_word
     full = np.pad(fields, [(0, 0)] * (fields.ndim - 1) + [(0, short)])
@@ -49,8 +53,10 @@ def as_words(values: NDArray[np.integer[Any]]) -> WordArray:
 def plane_order(count: int, bits: int) -> IntArray:
     """Which value stands where after the planes of `bits`-bit activations: (count,) indices.
 
-    `count` is a multiple of 32 // bits.
+    `count` is a multiple of 32 // bits, but for 8 bits, where all stay in place.
     """
+    if bits == 8:
+        return np.arange(count)
     planes = 8 // bits
     block = np.array([planes * b + q for q in range(planes) for b in range(4)])
     starts = np.arange(0, count, 4 * planes)
@@ -81,8 +87,8 @@ def dsp_row_words(rows: Int8Array, bits: int) -> WordArray:
     """Rows for the DSP multipliers: (c, k) int8, k in whole words, to (c, words).
 
     Args:
-        bits: 16, 8, 4 or 2. At 16 a word is a pair, values 0 and 2, then 1 and 3, of each four. At 4
-            and 2 bits the first four values stand at the top of the bytes.
+        bits: 16, 8, 4 or 2. At 16 a word is a pair, values 0 and 2, then 1 and 3, of each four.
+            At 4 and 2 bits the first four values stand at the top of the bytes.
     """
     channels = rows.shape[0]
     if bits == 16:
@@ -99,10 +105,9 @@ def dsp_row_words(rows: Int8Array, bits: int) -> WordArray:
 def stream_of_rows(
     bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
-    """For each channel: bias, row, multiplier, shift."""
-    return np.concatenate(
-        [bias[:, None], rows, multiplier[:, None], shift[:, None]], axis=1
-    ).reshape(-1)
+    """For each channel: bias (c,) or several (c, n), row (c, words), multiplier, shift."""
+    first = bias.reshape(len(rows), -1)
+    return np.concatenate([first, rows, multiplier[:, None], shift[:, None]], axis=1).reshape(-1)
 
 
 def stream_of_pairs(
@@ -118,7 +123,54 @@ def stream_of_pairs(
     return np.concatenate(parts)
 
 
+def short_shift_words(shift: NDArray[np.integer[Any]]) -> WordArray:
+    """Right shifts as plain/scale.h wants them: shift + 1 from 1 to 21, else shift - 64."""
+    wide = shift.astype(np.int64)
+    short = (wide >= 1) & (wide <= _LONGEST_SHORT_SHIFT)
+    return as_words(np.where(short, wide + 1, wide - _SHIFT_CODE))
+
+
+def plain_rows(rows: Int8Array, bits: int) -> WordArray:
+    """Rows (c, k) as they are, a word a value; `stream_of_blocks` packs them."""
+    del bits
+    return as_words(rows)
+
+
+def stream_of_blocks(
+    bias: WordArray,
+    rows: WordArray,
+    multiplier: WordArray,
+    shift: WordArray,
+    *,
+    channels: int,
+    bits: int,
+) -> WordArray:
+    """For each block of channels: their biases; for each value the weights of all of them; then
+    multiplier and shift of each. The last block is filled up with zero.
+
+    Args:
+        bias, rows, multiplier, shift: of c channels; rows are (c, k), a word a value.
+        channels: in a block.
+        bits: of a weight in the stream.
+    """
+    short = -len(rows) % channels
+    values = np.pad(rows, ((0, short), (0, 0))).reshape(-1, channels, rows.shape[1])
+    packed = words_of(values.transpose(0, 2, 1).reshape(len(values), -1), bits)
+    tail = np.pad(np.stack([multiplier, shift], axis=1), ((0, short), (0, 0)))
+    biases = np.pad(bias, (0, short)).reshape(-1, channels)
+    return np.concatenate([biases, packed, tail.reshape(len(values), -1)], axis=1).reshape(-1)
+
+
 def depthwise_stream(
+    bias: WordArray, taps: Int8Array, bits: int, multiplier: WordArray, shift: WordArray
+) -> WordArray:
+    """Bias, multiplier, shift of each channel, then the taps (c, taps) of each in whole bytes."""
+    scale = np.stack([bias, multiplier, shift], axis=1).reshape(-1)
+    packed = pack_bits(taps, bits).reshape(-1)
+    return np.concatenate([scale, np.pad(packed, (0, -packed.size % 4)).view("<u4")])
+
+
+def plain_depthwise_stream(
     bias: WordArray, taps: Int8Array, bits: int, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
     """For each channel: bias, multiplier, shift, its taps (c, taps) packed in whole words."""
@@ -190,7 +242,7 @@ def mve_stream_of_fours(
 
 
 def mve_depthwise_stream(
-    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray
+    taps: Int8Array, bias: WordArray, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
     """As mve/depthwise.c reads it: taps (c, taps) as bytes, in blocks of 16 channels."""
     channels, count = taps.shape
@@ -206,7 +258,7 @@ def mve_depthwise_stream(
 
 
 def mve_depthwise_3x3_stream(
-    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray, *, along_rows: bool
+    taps: Int8Array, bias: WordArray, multiplier: WordArray, shift: WordArray, *, along_rows: bool
 ) -> WordArray:
     """As mve/depthwise_3x3.c reads it.
 

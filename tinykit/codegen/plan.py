@@ -2,25 +2,28 @@
 """The static memory plan: every tensor and scratch buffer gets an offset in one arena.
 
 Two buffers may share bytes only if no layer needs both, or if they are a layer's input and output
-and the layer's kernel allows that distance (`tinykit.codegen.overlap`). Offsets are found by fitting
-buffers in several orders (by size as in Pisarchyk and Lee, arXiv:2001.03288, and by size x life, by
-start, by the load of the fullest step), and the smallest arena wins. No plan can be smaller than the
-step that needs most; that bound is part of the plan.
+and the layer's kernel allows that distance (`tinykit.codegen.overlap`). Offsets are found by
+fitting buffers in several orders (by size as in Pisarchyk and Lee, arXiv:2001.03288, by size x
+life, by start, by the load of the fullest step) and by exchanges in the best of them; the smallest
+arena wins. No plan can be smaller than the step that needs most; that bound is part of the plan.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, tensor_bytes
+from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, poolable, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.overlap import Overlap
 from tinykit.network import Network
 
 ALIGNMENT = 4
+# Pairs of buffers that are tried in exchanged order where the plan is above its lower bound.
+_EXCHANGES = 200
 
 
 @dataclass(frozen=True)
@@ -135,21 +138,20 @@ def _aligned(size: int) -> int:
 
 
 def _buffers(network: Network, layers: tuple[Layer, ...]) -> tuple[list[Buffer], dict[str, str]]:
-    """Life spans, with aliases resolved."""
-    step = {layer.op.name: layer.index for layer in layers}
+    """Life spans, with aliases resolved; a tensor that no layer writes has none."""
+    by_output = {layer.op.output: layer for layer in layers}
     owner = {network.input: network.input}
     first = {network.input: -1}
     last = {network.input: -1}
     for op in network.ops:
-        for name in op.inputs:
-            at = step.get(op.name)
-            if at is not None:
-                last[owner[name]] = max(last[owner[name]], at)
         if is_alias(op, network.tensor(op.inputs[0]), network.tensor(op.output)):
             owner[op.output] = owner[op.inputs[0]]
-        else:
+        elif op.output in by_output:
+            layer = by_output[op.output]
             owner[op.output] = op.output
-            first[op.output] = last[op.output] = step[op.name]
+            first[op.output] = last[op.output] = layer.index
+            for name in layer.inputs:
+                last[owner[name]] = max(last[owner[name]], layer.index)
     # The scores are read after the last layer.
     last[owner[network.output]] = max(len(layers) - 1, 0)
     buffers = [
@@ -172,7 +174,7 @@ def _handovers(
     return [
         Handover(layer.index, owner[name], owner[layer.op.output], layer.overlap)
         for layer in layers
-        for name in dict.fromkeys(layer.op.inputs)
+        for name in dict.fromkeys(layer.inputs)
         if last[owner[name]] == layer.index
     ]
 
@@ -255,15 +257,35 @@ def assign_offsets(required: Requirements) -> tuple[dict[str, int], int]:
         lambda b: (-b.last, -b.size),
         lambda b: (b.first - b.last, -b.size),
     )
-    best: tuple[dict[str, int], int] | None = None
-    for key in keys:
+    orders = [
         # Bound by position, as the loop variable would change under a closure.
-        order = sorted(buffers, key=lambda b, key=key: (*key(b), b.first, b.name))  # type: ignore[misc]
-        for tight in (True, False):
-            found = _place(required, order, tight=tight)
-            if best is None or found[1] < best[1]:
-                best = found
-    return best if best is not None else ({}, 0)
+        sorted(buffers, key=lambda b, key=key: (*key(b), b.first, b.name))  # type: ignore[misc]
+        for key in keys
+    ]
+    found = [
+        (_place(required, order, tight=tight), order, tight)
+        for order in orders
+        for tight in (True, False)
+    ]
+    placed, order, tight = min(found, key=lambda one: one[0][1])
+    return _improve(required, placed, order, tight=tight)
+
+
+def _improve(
+    required: Requirements, placed: tuple[dict[str, int], int], order: list[Buffer], *, tight: bool
+) -> tuple[dict[str, int], int]:
+    """Exchange pairs in the order, at random but always the same, and keep what is no worse."""
+    chance, bound = random.Random(0), lower_bound(required)
+    for _ in range(_EXCHANGES):
+        if placed[1] <= bound or len(order) < 2:
+            break
+        tried = list(order)
+        i, j = chance.sample(range(len(order)), 2)
+        tried[i], tried[j] = tried[j], tried[i]
+        found = _place(required, tried, tight=tight)
+        if found[1] <= placed[1]:
+            placed, order = found, tried
+    return placed
 
 
 def _backward(required: Requirements, offsets: dict[str, int]) -> frozenset[int]:
@@ -296,13 +318,49 @@ def plan_layers(network: Network, layers: tuple[Layer, ...]) -> MemoryPlan:
     )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The kernels of a Network and where their data lies.
+
+    Attributes:
+        layers: in the order in which they run.
+        plan: the arena.
+    """
+
+    layers: tuple[Layer, ...]
+    plan: MemoryPlan
+
+
+def lay_out(network: Network, isa: Isa) -> Layout:
+    """Choose kernels and plan the arena; pools join the convolution before them where that saves.
+
+    Raises:
+        TinykitError: a layer has no kernel or can overflow.
+    """
+    alone = _laid_out(network, isa, frozenset())
+    pooled = frozenset(pool.name for _, pool in poolable(network))
+    best = _laid_out(network, isa, pooled)
+    if not pooled or best.plan.size >= alone.plan.size:
+        return alone
+    for name in sorted(pooled):
+        without = _laid_out(network, isa, pooled - {name})
+        if without.plan.size <= best.plan.size:
+            best, pooled = without, pooled - {name}
+    return best
+
+
+def _laid_out(network: Network, isa: Isa, pooled: frozenset[str]) -> Layout:
+    layers = choose_kernels(network, isa, pooled=pooled)
+    return Layout(layers, plan_layers(network, layers))
+
+
 def plan_memory(network: Network, isa: Isa = "riscv") -> MemoryPlan:
     """The arena of a Network for one kind of core.
 
     Raises:
         TinykitError: a layer has no kernel or can overflow.
     """
-    return plan_layers(network, choose_kernels(network, isa))
+    return lay_out(network, isa).plan
 
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

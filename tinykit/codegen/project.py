@@ -12,9 +12,9 @@ from typing import Any
 from tinykit import __version__
 from tinykit.boards import Board, project_files
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels, tensor_bytes
+from tinykit.codegen.kernels import Layer, tensor_bytes
 from tinykit.codegen.names import short_name
-from tinykit.codegen.plan import MemoryPlan, plan_layers
+from tinykit.codegen.plan import MemoryPlan, lay_out
 from tinykit.codegen.render import banner, class_names, render_model
 from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing
 from tinykit.codegen.sources import source_closure
@@ -44,6 +44,7 @@ class Project:
         plan: the memory plan.
         sizes: the estimate of flash and RAM.
         vectors: what the firmware tests itself with; may be fewer than were asked for.
+        layers: the kernels that were chosen, in order.
     """
 
     directory: Path
@@ -52,6 +53,7 @@ class Project:
     plan: MemoryPlan
     sizes: Sizes
     vectors: Vectors
+    layers: tuple[Layer, ...]
 
 
 def generate(
@@ -80,8 +82,8 @@ def generate(
         TinykitError: `out` cannot be written or is not a generated project.
     """
     _check_target(out, overwrite)
-    layers = choose_kernels(network, isa_of(board))
-    plan = plan_layers(network, layers)
+    layout = lay_out(network, isa_of(board))
+    layers, plan = layout.layers, layout.plan
     wanted = vectors if vectors is not None else make_vectors(network)
     kept, sizes = _fitting_vectors(network, board, layers, plan, wanted)
     check_sizes(network, board, sizes)
@@ -98,7 +100,7 @@ def generate(
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-    return Project(out, board.id, metadata, plan, sizes, kept)
+    return Project(out, board.id, metadata, plan, sizes, kept, layers)
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
@@ -221,11 +223,11 @@ def _pages(
 
 
 def _layer_metadata(network: Network, layer: Layer, plan: MemoryPlan) -> dict[str, Any]:
-    x, y = network.tensor(layer.op.inputs[0]), network.tensor(layer.op.output)
+    x, y = network.tensor(layer.inputs[0]), network.tensor(layer.op.output)
     return {
         "index": layer.index,
         "name": layer.op.name,
-        "op": type(layer.op).__name__,
+        "op": " + ".join(type(part.op).__name__ for part in layer.parts or (layer,)),
         "kernel": layer.function,
         "input": {"tensor": x.name, "shape": list(x.shape), "bits": x.bits},
         "output": {"tensor": y.name, "shape": list(y.shape), "bits": y.bits},
@@ -282,15 +284,17 @@ def _metadata(
             "frontend_end": "tk_mark_frontend_end",
         },
         "layers": [_layer_metadata(network, layer, plan) for layer in layers],
-        "embedded": _embedded(vectors),
+        "embedded": _embedded(vectors, layers),
     }
 
 
-def _embedded(vectors: Vectors) -> dict[str, Any]:
+def _embedded(vectors: Vectors, layers: Sequence[Layer]) -> dict[str, Any]:
     """What the firmware carries and must answer."""
     return {
         "vectors": [{"scores": scores} for scores in vectors.scores.tolist()],
-        "layer_crcs": [f"{crc:08x}" for crc in vectors.layer_crcs],
+        "layer_crcs": [f"{vectors.layer_crcs[layer.op.name]:08x}" for layer in layers]
+        if vectors.layer_crcs
+        else [],
         "clips": [
             {
                 "name": vectors.clip_names[i] if i < len(vectors.clip_names) else f"clip {i}",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,17 @@ from tinykit.codegen.kernels import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.network import Network
-from tinykit.network.ops import Conv2D, DepthwiseConv2D, Tensor
+from tinykit.network.ops import Tensor, Windowed
+from tinykit.network.shapes import dilation, kernel_size
 from tinykit.templating import render_template
 
 _HEADERS = {
+    "tk_add_params": "add.h",
+    "tk_add_rescaled_params": "add.h",
+    "tk_add_table_params": "add.h",
+    "tk_binary_params": "binary.h",
     "tk_conv2d_params": "conv2d.h",
+    "tk_conv2d_pool_params": "conv2d_pool.h",
     "tk_dense_params": "dense.h",
     "tk_depthwise_params": "depthwise.h",
     "tk_pool_params": "pool.h",
@@ -26,11 +32,18 @@ _HEADERS = {
 }
 _KINDS = {
     "conv2d": "convolution",
+    "conv2d_pool": "convolution and pooling, strip by strip",
     "dense": "dense",
     "depthwise": "depthwise convolution",
+    "binary_conv2d": "convolution of one-bit values",
+    "binary_dense": "dense, of one-bit values",
     "avgpool2d": "mean pooling",
     "maxpool2d": "maximum pooling",
     "repack": "reshape",
+    "add": "addition",
+    "add_halves": "addition",
+    "add_rescaled": "addition",
+    "add_table": "addition",
 }
 _INDENT = 4
 _COLUMNS = 100
@@ -76,9 +89,14 @@ def _table(name: str, c_type: str, items: Sequence[str]) -> dict[str, Any]:
 
 
 def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
-    if layer.stream is None:
-        return []
-    return [_table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])]
+    tables = []
+    if layer.stream is not None:
+        tables.append(
+            _table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])
+        )
+    if layer.table is not None:
+        tables.append(_table(f"{ident}_table", "uint8_t", [str(int(v)) for v in layer.table]))
+    return tables
 
 
 def _output_lines(s: Scaling) -> list[str]:
@@ -93,8 +111,19 @@ def _output_lines(s: Scaling) -> list[str]:
     ]
 
 
-def _nested(ident: str, layer: Layer) -> list[str]:
+def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
     """The members of the params that are no numbers, as lines."""
+    ident = idents[layer.op.name]
+    if layer.binary is not None:
+        one_bit = [".output = {.bits = 1},"]
+        output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
+        return [f".rows = {layer.binary.rows},", *output, f".stream = {ident}_stream,"]
+    if layer.table is not None:
+        return [f".table = {ident}_table,"]
+    if layer.parts:
+        conv, pool = (idents[name] for name in _part_names(layer))
+        run = layer.parts[1].function
+        return [f".conv = &{conv},", f".pool = &{pool},", f".run_pool = {run},"]
     if layer.scaling is None:
         return []
     output = _output_lines(layer.scaling)
@@ -117,11 +146,13 @@ def _nested(ident: str, layer: Layer) -> list[str]:
     ]
 
 
-def _call(ident: str, layer: Layer, at: dict[str, int | None]) -> list[str]:
+def _call(ident: str, layer: Layer, plan: MemoryPlan) -> list[str]:
     """The lines of `status = function(...)`."""
-    arguments = [f"&{ident}", f"&arena[{at['in']}]", f"&arena[{at['out']}]"]
-    if layer.scaling is not None:
-        arguments.append("NULL" if at["scratch"] is None else f"&arena[{at['scratch']}]")
+    tensors = (*layer.inputs, layer.op.output)
+    arguments = [f"&{ident}", *(f"&arena[{plan.offset(name)}]" for name in tensors)]
+    if layer.scaling is not None or layer.binary is not None:
+        scratch = plan.scratch(layer.op.name)
+        arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
     call = f"{layer.function}({', '.join(arguments)});"
     line = f"status = {call}"
     # Broken where clang-format would; names are short enough for one break to do.
@@ -130,46 +161,68 @@ def _call(ident: str, layer: Layer, at: dict[str, int | None]) -> list[str]:
 
 def _kernel_text(layer: Layer) -> str:
     op = layer.op
-    if isinstance(op, Conv2D | DepthwiseConv2D):
-        size = op.weight.shape[1:3] if isinstance(op, Conv2D) else op.weight.shape[:2]
-        text = f"kernel {size[0]}x{size[1]}, stride {op.stride[0]}x{op.stride[1]}"
-        if any(op.padding):
-            text += ", padding " + " ".join(str(p) for p in op.padding)
-        if op.dilation != (1, 1):
-            text += f", dilation {op.dilation[0]}x{op.dilation[1]}"
-        return text
-    return ""
+    if not isinstance(op, Windowed) or layer.parts:
+        return ""
+    size = kernel_size(op)
+    text = f"kernel {size[0]}x{size[1]}, stride {op.stride[0]}x{op.stride[1]}"
+    if any(op.padding):
+        text += ", padding " + " ".join(str(p) for p in op.padding)
+    if dilation(op) != (1, 1):
+        text += f", dilation {dilation(op)[0]}x{dilation(op)[1]}"
+    return text
 
 
-def _layer_view(network: Network, layer: Layer, ident: str, plan: MemoryPlan) -> dict[str, Any]:
-    x, y = network.tensor(layer.op.inputs[0]), network.tensor(layer.op.output)
+def _part_names(layer: Layer) -> tuple[str, ...]:
+    """Names of the constants of a layer's parts."""
+    return (layer.parts[0].op.name, f"{layer.op.name} strip") if layer.parts else ()
+
+
+def _structs(layer: Layer, idents: Mapping[str, str], plan: MemoryPlan) -> list[dict[str, Any]]:
+    """The constants of a layer, those of its parts first."""
+    backward = {"backward": 1} if layer.index in plan.backward else {}
+    parts: list[tuple[str, Layer, dict[str, int]]]
+    parts = [(name, part, {}) for name, part in zip(_part_names(layer), layer.parts, strict=True)]
+    return [
+        {
+            "ident": idents[name],
+            "params_type": one.params_type,
+            "fields": list((one.fields | changed).items()),
+            "nested": _nested(idents, one),
+        }
+        for name, one, changed in [*parts, (layer.op.name, layer, backward)]
+    ]
+
+
+def _layer_view(
+    network: Network, layer: Layer, idents: Mapping[str, str], plan: MemoryPlan
+) -> dict[str, Any]:
+    ident = idents[layer.op.name]
+    owner = layer.parts[0] if layer.parts else layer
+    y = network.tensor(layer.op.output)
+    inputs = [network.tensor(name) for name in layer.inputs]
     name = short_name(layer.op.name)
-    comments = [f"in  {describe(x)}", f"out {describe(y)}"]
-    if kernel := _kernel_text(layer):
-        comments.append(kernel)
+    comments = [*(f"in  {describe(x)}" for x in inputs), f"out {describe(y)}"]
+    comments += [text for part in layer.parts or (layer,) if (text := _kernel_text(part))]
     if layer.scaling is not None:
         comments.append(
             f"{layer.weight_bits}-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; "
             f"output clamped to [{layer.scaling.low}, {layer.scaling.high}]"
         )
-    at = {
-        "in": plan.offset(x.name),
-        "out": plan.offset(y.name),
-        "scratch": plan.scratch(layer.op.name),
-    }
-    backward = {"backward": 1} if layer.index in plan.backward else {}
+    elif layer.binary is not None:
+        comments.append(
+            f"1-bit weights, {layer.weight_bytes} bytes; {layer.macs} MACs; a threshold a channel"
+        )
+    shapes = " + ".join(_shape(x) for x in inputs)
     return {
         "ident": ident,
         "name_literal": c_string(layer.op.name),
         "title": f"Layer {layer.index}: {name}, {_KINDS[layer.kind]}",
         "comments": comments,
-        "tables": _tables(ident, layer),
-        "params_type": layer.params_type,
-        "fields": list((layer.fields | backward).items()),
-        "nested": _nested(ident, layer),
-        "step": f"{layer.index}: {name}, {_shape(x)} -> {_shape(y)}",
-        "call": _call(ident, layer, at),
-        "out_offset": at["out"],
+        "tables": _tables(idents[owner.op.name], owner),
+        "structs": _structs(layer, idents, plan),
+        "step": f"{layer.index}: {name}, {shapes} -> {_shape(y)}",
+        "call": _call(ident, layer, plan),
+        "out_offset": plan.offset(y.name),
         "out_bytes": tensor_bytes(y),
     }
 
@@ -203,7 +256,9 @@ def class_names(network: Network) -> list[str]:
 
 
 def _headers(layers: Sequence[Layer], ends: Sequence[dict[str, Any]]) -> list[str]:
-    headers = {"marks.h"} | {_HEADERS[layer.params_type] for layer in layers}
+    headers = {"marks.h"}
+    for layer in layers:
+        headers |= {_HEADERS[part.params_type] for part in (layer, *layer.parts)}
     if any(end["bits"] != 8 for end in ends):
         headers.add("packing.h")
     return sorted(headers)
@@ -223,7 +278,8 @@ def render_model(
     Returns:
         file name to content, formatted.
     """
-    idents = unique_identifiers([layer.op.name for layer in layers])
+    names = [name for layer in layers for name in (layer.op.name, *_part_names(layer))]
+    idents = unique_identifiers(names)
     ends = [_end_view(network.tensor(name), plan) for name in (network.input, network.output)]
     context = {
         "banner": banner(network),
@@ -239,9 +295,7 @@ def render_model(
             "input": ends[0],
             "output": ends[1],
             "classes": [c_string(name) for name in class_names(network)],
-            "layers": [
-                _layer_view(network, layer, idents[layer.op.name], plan) for layer in layers
-            ],
+            "layers": [_layer_view(network, layer, idents, plan) for layer in layers],
         },
     }
     return {name: render_template(f"{name}.j2", **context) for name in ("model.c", "model.h")}

@@ -8,14 +8,17 @@ the estimate to at least the truth and little more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from tinykit.boards import Board
+from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels
-from tinykit.codegen.plan import MemoryPlan, plan_layers
+from tinykit.codegen.kernels import Layer
+from tinykit.codegen.plan import MemoryPlan, lay_out
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import DoesNotFitError
 from tinykit.frontends import Frontend, from_config
@@ -36,6 +39,18 @@ _CODE: dict[str, tuple[int, int, int, int]] = {
     "depthwise_w2": (1948, 1744, 1784, 2000),
     "avgpool2d":    (748, 676, 696, 640),
     "maxpool2d":    (680, 564, 592, 544),
+    "add":          (432, 348, 352, 384),
+    # Only chosen where there are DSP instructions.
+    "add_halves":   (0, 0, 348, 0),
+    "add_rescaled": (640, 436, 436, 480),
+    "add_table":    (160, 124, 124, 132),
+    "maxpool2d_bits": (264, 268, 276, 240),
+    "binary":       (620, 664, 668, 680),
+    # The rows of one-bit layers, and what each word of a row adds.
+    "binary_bits":   (300, 280, 280, 340),
+    "binary_bits_word": (25, 22, 22, 42),
+    "binary_values": (480, 455, 455, 520),
+    "binary_values_word": (24, 22, 22, 37),
     "repack":       (256, 212, 224, 220),
     "unpack16":     (284, 284, 520, 280),
     "unpack8":      (320, 236, 272, 316),
@@ -47,19 +62,27 @@ _CODE: dict[str, tuple[int, int, int, int]] = {
     # main()'s part that streams recordings.
     "stream":       (370, 380, 350, 410),
     # One layer's call and check, and its entry in the table of names.
-    "layer":        (48, 44, 44, 52),
+    "layer":        (48, 48, 44, 52),
     # main(), records, check sums, start-up, port, C library; measured as what is left.
     "base":         (4960, 4230, 4300, 4760),
 }
 # fmt: on
 
+# The function for any number of words is as large as that for this many.
+_WORDS_OF_ANY = 32
+
 # sizeof the params on a 32-bit core.
 _PARAMS = {
+    "tk_conv2d_pool_params": 24,
     "tk_conv2d_params": 44,
     "tk_dense_params": 28,
     "tk_depthwise_params": 44,
     "tk_pool_params": 24,
     "tk_repack_params": 16,
+    "tk_binary_params": 36,
+    "tk_add_params": 20,
+    "tk_add_rescaled_params": 28,
+    "tk_add_table_params": 16,
 }
 
 # Variables of the port and the C library, and alignment.
@@ -115,15 +138,27 @@ def _column(board: Board) -> int:
 
 def _code_parts(network: Network, layers: Sequence[Layer], frontend: Frontend | None) -> list[str]:
     parts: set[str] = set()
+    rows: dict[str, list[str]] = {}
     for layer in layers:
-        parts.add(layer.kind)
+        if layer.binary is not None:
+            parts.add("binary")
+            rows[layer.binary.rows] = _rows_parts(layer.binary)
+        elif layer.function == "tk_maxpool2d_bits":
+            parts.add("maxpool2d_bits")
+        else:
+            parts.add(layer.kind)
     if network.tensor(network.input).bits != 8:
         parts.add("pack")
     if network.tensor(network.output).bits != 8:
         parts.add("unpack_pixel")
     if frontend is not None:
         parts |= {frontend.kind, "stream"}
-    return ["base", *sorted(parts), *["layer"] * len(layers)]
+    return ["base", *sorted(parts), *chain(*rows.values()), *["layer"] * len(layers)]
+
+
+def _rows_parts(how: Binary) -> list[str]:
+    kind = "binary_bits" if "_bits" in how.rows else "binary_values"
+    return [kind, *[f"{kind}_word"] * (how.words if how.known else _WORDS_OF_ANY)]
 
 
 def _name_bytes(network: Network, layers: Sequence[Layer]) -> int:
@@ -149,7 +184,8 @@ def _frontend_tables(frontend: Frontend | None) -> int:
 def _buffers(network: Network, frontend: Frontend | None) -> int:
     total = 0
     if network.tensor(network.input).bits != 8:
-        total += -(-network.tensor(network.input).shape[-1] // 4) * 4
+        # The features before they are packed.
+        total += -(-math.prod(network.tensor(network.input).shape) // 4) * 4
     if frontend is not None:
         constants = frontend.c_constants()
         total += 2 * constants["chunk"] * constants["channels"]
@@ -192,8 +228,8 @@ def estimate_size(network: Network, board: Board, vectors: Vectors | None = None
     Raises:
         TinykitError: a layer has no kernel.
     """
-    layers = choose_kernels(network, isa_of(board))
-    return estimate_layers(network, board, layers, plan_layers(network, layers), vectors)
+    layout = lay_out(network, isa_of(board))
+    return estimate_layers(network, board, layout.layers, layout.plan, vectors)
 
 
 def missing(sizes: Sizes, board: Board) -> tuple[int, int]:

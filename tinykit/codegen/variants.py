@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from tinykit.codegen.pack import Int8Array, WordArray
 Stream = Callable[[WordArray, WordArray, WordArray, WordArray], WordArray]
 
 # As in matmul.h: two pixels share a 16-bit lane, this far apart.
-LANE_BITS = 11
+LANE_BITS = 12
+# As TK_ROWS in plain/plain.h: channels whose weights lie interleaved.
+ROWS: dict[Isa, int] = {"riscv": 4, "thumb": 2}
 # Values that a chunk must have at least for sharing lanes to pay.
 _SHORTEST_CHUNK = 16
 
@@ -43,6 +46,8 @@ class Variant:
         lane_limit: what a sum of one sign may reach where pixels share a register, or None.
         rows: packs rows (c, k) of int8 at `storage` bits.
         stream: joins biases, rows, multipliers and shifts.
+        odd_bias: odd pixels of a group have a bias of their own, as their values of 4 bits come
+            without offset.
         shift: encodes right shifts.
         apart: each pixel of a group has its own row in the columns; elsewhere values alternate.
     """
@@ -60,6 +65,7 @@ class Variant:
     lane_limit: int | None
     rows: Callable[[Int8Array, int], WordArray]
     stream: Stream
+    odd_bias: bool
     shift: Callable[[NDArray[np.integer[Any]]], WordArray]
     apart: bool = False
 
@@ -76,6 +82,8 @@ def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) 
         return _dsp(weight_bits, activation_bits, single)
     if isa == "mve":
         return [_mve_variant(weight_bits, activation_bits, 1 if single else 4)]
+    if isa in ROWS:
+        return _plain(weight_bits, activation_bits, single, ROWS[isa])
     raise NotImplementedError(isa)
 
 
@@ -113,6 +121,7 @@ def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:
         lane_limit=(1 << (LANE_BITS - 1)) - 1 if shared else None,
         rows=pack.dsp_row_words,
         stream=pack.stream_of_pairs if group == 1 else pack.stream_of_rows,
+        odd_bias=shared,
         shift=pack.power_words,
     )
 
@@ -136,8 +145,51 @@ def _mve_variant(storage: int, activation_bits: int, group: int) -> Variant:
         lane_limit=None,
         rows=pack.mve_row_words,
         stream=pack.mve_stream_of_fours if group == 1 else pack.mve_stream_of_pairs,
+        odd_bias=False,
         shift=pack.negated_words,
         apart=True,
+    )
+
+
+def _plain(weight_bits: int, activation_bits: int, single: bool, rows: int) -> list[Variant]:
+    widths = [weight_bits] if weight_bits == 8 else [weight_bits, 8]
+    if single:
+        # A byte is read as fast as 4 bits are taken out of a word, and takes more flash.
+        return [_plain_variant("1", bits, activation_bits, rows) for bits in widths]
+    groups = ["4"]
+    if weight_bits < 8 or activation_bits < 8:
+        groups.insert(0, "8")
+    if weight_bits == activation_bits == 2:
+        groups.insert(0, "8q")
+    return [
+        _plain_variant(group, bits, activation_bits, rows) for group in groups for bits in widths
+    ]
+
+
+def _plain_variant(group: str, storage: int, activation_bits: int, rows: int) -> Variant:
+    lane_bits = {"8": 16, "8q": 8}.get(group)
+    pixels = int(group[0])
+    rows = 4 if pixels == 1 else rows
+    return Variant(
+        expand=f"tk_plain_expand{group}_a{activation_bits}",
+        multiply=f"tk_plain_multiply{group}_w{storage}",
+        sources=(
+            f"kernels/plain/expand_a{activation_bits}.c",
+            f"kernels/plain/multiply{group}_w{storage}.c",
+            "kernels/plain/finish.c",
+        ),
+        group=pixels,
+        storage=storage,
+        run_block=8 // activation_bits,
+        block=4 if storage == 8 else 32 // storage // rows,
+        column_bytes=pixels if lane_bits is None else pixels * lane_bits // 8,
+        planes=8,
+        sum_shift=0,
+        lane_limit=None if lane_bits is None else (1 << (lane_bits - 1)) - 1,
+        rows=pack.plain_rows,
+        stream=partial(pack.stream_of_blocks, channels=rows, bits=storage),
+        shift=pack.short_shift_words,
+        odd_bias=False,
     )
 
 
@@ -153,11 +205,14 @@ def chunk_length(variant: Variant, rows: Int8Array, activation_bits: int) -> int
     length = rows.shape[1]
     if variant.lane_limit is None:
         return length
-    largest = (1 << activation_bits) - 1
+    # Activations of 8 bits keep their sign, so weights of either sign pull either way.
+    signed = activation_bits == 8
+    largest = 128 if signed else (1 << activation_bits) - 1
     wide = rows.astype(np.int64)
     for chunk in range(length, 0, -variant.block):
         parts = np.pad(wide, ((0, 0), (0, -length % chunk))).reshape(len(rows), -1, chunk)
-        reach = np.maximum(np.maximum(parts, 0).sum(2), np.maximum(-parts, 0).sum(2)).max()
+        up, down = np.maximum(parts, 0).sum(2), np.maximum(-parts, 0).sum(2)
+        reach = int((up + down if signed else np.maximum(up, down)).max())
         if reach * largest <= variant.lane_limit:
             return chunk if chunk >= min(_SHORTEST_CHUNK, length) else 0
     return 0

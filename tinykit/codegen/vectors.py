@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +28,8 @@ class Vectors:
     Attributes:
         features: int8 (k, *input shape).
         scores: int8 (k, classes), what `features` must give.
-        layer_crcs: CRC-32 of each executed layer's packed output for vector 0; empty if k is 0.
+        layer_crcs: CRC-32 of the packed output of each operator that executes code, by name, for
+            vector 0; empty if k is 0.
         clips: int16 (n, samples) or (n, samples, channels); n may be 0.
         clip_feature_crcs: CRC-32 of the features of each clip.
         clip_scores: int8 (n, classes).
@@ -36,7 +38,7 @@ class Vectors:
 
     features: Int8Array
     scores: Int8Array
-    layer_crcs: tuple[int, ...]
+    layer_crcs: Mapping[str, int]
     clips: Int16Array
     clip_feature_crcs: tuple[int, ...]
     clip_scores: Int8Array
@@ -55,7 +57,7 @@ class Vectors:
             self,
             features=self.features[:vectors],
             scores=self.scores[:vectors],
-            layer_crcs=self.layer_crcs if vectors else (),
+            layer_crcs=self.layer_crcs if vectors else {},
             clips=self.clips[:clips],
             clip_feature_crcs=self.clip_feature_crcs[:clips],
             clip_scores=self.clip_scores[:clips],
@@ -107,16 +109,16 @@ def _listen(network: Network, clips: Int16Array) -> Int8Array:
     return from_config(network.frontend).integer(clips)
 
 
-def _layer_crcs(network: Network, features: Int8Array) -> tuple[int, ...]:
+def _layer_crcs(network: Network, features: Int8Array) -> dict[str, int]:
     if len(features) == 0:
-        return ()
+        return {}
     values = interpret_all(network, features[:1])
-    crcs = []
+    crcs = {}
     for op in network.ops:
         result = network.tensor(op.output)
         if not is_alias(op, network.tensor(op.inputs[0]), result):
-            crcs.append(fingerprint(values[op.output][0], result.bits))
-    return tuple(crcs)
+            crcs[op.name] = fingerprint(values[op.output][0], result.bits)
+    return crcs
 
 
 def vectors_context(vectors: Vectors) -> dict[str, object]:

@@ -20,6 +20,7 @@ from tinykit.files import write_atomic
 from tinykit.network import shapes
 from tinykit.network.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -27,12 +28,14 @@ from tinykit.network.ops import (
     Int8Array,
     MaxPool2D,
     Op,
+    Requantize,
+    Rescale,
     Reshape,
     Tensor,
     Weighted,
     Windowed,
 )
-from tinykit.network.requantize import requantize_from_scales
+from tinykit.network.requantize import add_rescale, requantize_from_scales
 
 _FULL_RANGE = (-128, 127)
 
@@ -127,6 +130,8 @@ def _add(network: Network, graph: _Graph, op: Op) -> None:
         _add_dense(network, graph, op)
     elif isinstance(op, AvgPool2D | MaxPool2D):
         _add_pool(network, graph, op)
+    elif isinstance(op, Add):
+        _add_sum(network, graph, op)
     elif isinstance(op, Reshape):
         source, result = graph.index[op.inputs[0]], graph.index[op.output]
         _add_reshape(graph, op.name, source, result)
@@ -161,6 +166,21 @@ def _add_pool(network: Network, graph: _Graph, op: AvgPool2D | MaxPool2D) -> Non
     )
 
 
+def _add_sum(network: Network, graph: _Graph, op: Add) -> None:
+    step, result = op.rescale, network.tensor(op.output)
+    first, second = (network.tensor(name).scale for name in op.inputs)
+    derived = add_rescale((first, second), result.scale, low=step.low, high=step.high)
+    if derived != step:
+        raise _refuse_multipliers(network, op)
+    graph.node(
+        "ADD",
+        [graph.index[name] for name in op.inputs],
+        graph.index[op.output],
+        "AddOptions",
+        FusedActivationFunction=_activation(network, op, step),
+    )
+
+
 def _add_convolution(network: Network, graph: _Graph, op: Conv2D | DepthwiseConv2D) -> None:
     _require_double_product(network, op)
     source = network.tensor(op.inputs[0])
@@ -173,7 +193,7 @@ def _add_convolution(network: Network, graph: _Graph, op: Conv2D | DepthwiseConv
         "StrideW": op.stride[1],
         "DilationHFactor": op.dilation[0],
         "DilationWFactor": op.dilation[1],
-        "FusedActivationFunction": _activation(network, op),
+        "FusedActivationFunction": _activation(network, op, _requantize(op)),
     }
     result = graph.index[op.output]
     if isinstance(op, Conv2D):
@@ -198,7 +218,7 @@ def _add_pad(graph: _Graph, op: Windowed, source: Tensor) -> int:
 def _add_dense(network: Network, graph: _Graph, op: Dense) -> None:
     """FULLY_CONNECTED, whose kernel knows one weight scale only; else CONV_2D on one pixel."""
     source, result = network.tensor(op.inputs[0]), network.tensor(op.output)
-    activation = _activation(network, op)
+    activation = _activation(network, op, _requantize(op))
     if op.weight_scale.size == 1 and _derives(network, op, float32_product=True):
         inputs = [graph.index[source.name], *_add_parameters(graph, op, source, op.weight, 0)]
         graph.node(
@@ -258,13 +278,13 @@ def _padding(op: Windowed, shape: tuple[int, ...]) -> str | None:
     return "SAME" if tuple(same) == tuple(op.padding) else None
 
 
-def _activation(network: Network, op: Weighted) -> str:
-    """The fused activation whose clamp is the op's.
+def _activation(network: Network, op: Op, step: Requantize | Rescale) -> str:
+    """The fused activation whose clamp is that of `step`.
 
     Raises:
         TinykitError: there is none.
     """
-    result, clamp = network.tensor(op.output), (op.requantize.low, op.requantize.high)
+    result, clamp = network.tensor(op.output), (step.low, step.high)
     floor = result.zero_point
     if clamp == _FULL_RANGE:
         return "NONE"
@@ -281,9 +301,15 @@ def _activation(network: Network, op: Weighted) -> str:
     )
 
 
+def _requantize(op: Weighted) -> Requantize:
+    """What all layers of 8-bit networks have, and only those are exported."""
+    assert isinstance(op.requantize, Requantize)
+    return op.requantize
+
+
 def _derives(network: Network, op: Weighted, *, float32_product: bool) -> bool:
     """Whether TFLite would compute the op's own multipliers from the scales."""
-    step = op.requantize
+    step = _requantize(op)
     derived = requantize_from_scales(
         network.tensor(op.inputs[0]).scale,
         op.weight_scale,
@@ -300,12 +326,16 @@ def _derives(network: Network, op: Weighted, *, float32_product: bool) -> bool:
 
 def _require_double_product(network: Network, op: Weighted) -> None:
     if not _derives(network, op, float32_product=False):
-        raise _refuse(
-            network,
-            f"layer {op.name}",
-            "has multipliers that TFLite would not derive from its scales.",
-            "Make them with tinykit.network.requantize_from_scales.",
-        )
+        raise _refuse_multipliers(network, op)
+
+
+def _refuse_multipliers(network: Network, op: Op) -> TinykitError:
+    return _refuse(
+        network,
+        f"layer {op.name}",
+        "has multipliers that TFLite would not derive from its scales.",
+        "Make them with tinykit.network.requantize_from_scales, those of an Add with add_rescale.",
+    )
 
 
 # From the description to a flatbuffer
@@ -318,6 +348,7 @@ _VERSIONS = {
     "MAX_POOL_2D": 2,
     "RESHAPE": 1,
     "PAD": 2,
+    "ADD": 2,
 }
 _ALIGNMENT = 16
 

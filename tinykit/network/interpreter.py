@@ -19,6 +19,7 @@ from tinykit.errors import TinykitError
 from tinykit.network import shapes
 from tinykit.network.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     DepthwiseConv2D,
@@ -27,11 +28,12 @@ from tinykit.network.ops import (
     Op,
     Reshape,
     Tensor,
+    Threshold,
     Weighted,
     Windowed,
     integer_range,
 )
-from tinykit.network.requantize import requantize
+from tinykit.network.requantize import apply_threshold, requantize, rescaled_sum
 from tinykit.network.validate import accumulator_bound
 
 Floats = NDArray[Any]
@@ -71,11 +73,26 @@ def interpret_all(network: Network, x: Int8Array) -> dict[str, Int8Array]:
     return {name: np.concatenate([run[name] for run in runs]) for name in names}
 
 
-def run_op(op: Op, x: Int8Array, source: Tensor, result: Tensor) -> Int8Array:
-    """One operator on a batch: int8 (n, *source.shape) to int8 (n, *result.shape)."""
+def run_op(
+    op: Op,
+    x: Int8Array,
+    source: Tensor,
+    result: Tensor,
+    second: tuple[Int8Array, Tensor] | None = None,
+) -> Int8Array:
+    """One operator on a batch: int8 (n, *source.shape) to int8 (n, *result.shape).
+
+    Args:
+        op: the operator.
+        x, source: its first input, values and tensor.
+        result: its output tensor.
+        second: values and tensor of an Add's second input.
+    """
     if isinstance(op, Weighted):
         step = op.requantize
         acc = accumulate(op, x, source)
+        if isinstance(step, Threshold):
+            return apply_threshold(acc, step).astype(np.int8)
         scaled = requantize(
             acc.astype(np.int64),
             step.multiplier,
@@ -91,6 +108,10 @@ def run_op(op: Op, x: Int8Array, source: Tensor, result: Tensor) -> Int8Array:
         return _max_pool(op, x)
     if isinstance(op, Reshape):
         return x.reshape(len(x), *result.shape)
+    if isinstance(op, Add) and second is not None:
+        other, like = second
+        zero_points = (source.zero_point, like.zero_point)
+        return rescaled_sum(op.rescale, x, other, zero_points, result.zero_point).astype(np.int8)
     raise TypeError(f"{type(op).__name__} cannot be interpreted")
 
 
@@ -105,7 +126,7 @@ def accumulate(op: Weighted, x: Int8Array, source: Tensor) -> Floats:
     centred -= source.zero_point
     weight, bias = op.weight.astype(kind), op.bias.astype(kind)
     if isinstance(op, Conv2D):
-        sums = _conv(op, centred, weight)
+        sums = _conv(op, centred, weight, -1 if source.bits == 1 else 0)
     elif isinstance(op, DepthwiseConv2D):
         sums = _depthwise(op, centred, weight)
     else:
@@ -129,6 +150,12 @@ def _check_input(network: Network, x: Int8Array) -> None:
             where=f"network {network.name}",
             remedy=f"Its input has {source.bits} bits: keep them in {low}..{high}.",
         )
+    if source.bits == 1 and not x.all():
+        raise TinykitError(
+            "a feature is 0.",
+            where=f"network {network.name}",
+            remedy="Its input has one bit: give -1 or 1.",
+        )
 
 
 def _chunks(network: Network, x: Int8Array) -> Iterator[Int8Array]:
@@ -149,8 +176,8 @@ def _working_elements(network: Network, op: Op) -> int:
 def _run(network: Network, x: Int8Array) -> dict[str, Int8Array]:
     values = {network.input: x}
     for op in network.ops:
-        source, result = network.tensor(op.inputs[0]), network.tensor(op.output)
-        values[op.output] = run_op(op, values[source.name], source, result)
+        first, *others = [(values[name], network.tensor(name)) for name in op.inputs]
+        values[op.output] = run_op(op, *first, network.tensor(op.output), *others)
     return values
 
 
@@ -179,8 +206,8 @@ def _taps(op: Windowed, padded: Floats) -> Iterator[tuple[int, int, Floats]]:
             yield row, column, padded[:, rows, columns]
 
 
-def _conv(op: Conv2D, centred: Floats, weight: Floats) -> Floats:
-    views = [view for _, _, view in _taps(op, _padded(op, centred))]
+def _conv(op: Conv2D, centred: Floats, weight: Floats, border: int) -> Floats:
+    views = [view for _, _, view in _taps(op, _padded(op, centred, border))]
     columns = views[0] if len(views) == 1 else np.concatenate(views, axis=-1)
     flat = columns.reshape(-1, columns.shape[-1]) @ weight.reshape(len(weight), -1).T
     return flat.reshape(*columns.shape[:-1], len(weight))

@@ -5,6 +5,9 @@ All tensors are signed. A tensor of `bits` b holds integers in [-2^(b-1), 2^(b-1
 for the reals `scale * (q - zero_point)` (Jacob et al., arXiv:1712.05877, eq. 1). Layout is
 height, width, channels without a batch axis; a 1-D signal is (steps, 1, channels).
 
+One bit is different: it holds -1 and +1 and no 0 (Courbariaux et al., arXiv:1602.02830), so its
+zero point is 0. A layer whose input has one bit has weights of one bit, and the other way round.
+
 Operators compare by identity, for arrays have no single truth value; compare Networks by digest.
 """
 
@@ -20,12 +23,14 @@ Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
 FloatArray = NDArray[np.float64]
 
+BoolArray = NDArray[np.bool_]
+
 Bits = Literal[2, 4, 8]
 
 
 def integer_range(bits: int) -> tuple[int, int]:
-    """Smallest and largest signed integer of `bits` bits."""
-    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    """Smallest and largest signed integer of `bits` bits; one bit holds -1 and 1, but no 0."""
+    return (-1, 1) if bits == 1 else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,9 @@ class Tensor:
     Attributes:
         name: unique in its Network.
         shape: (height, width, channels), or (features,) after Reshape and Dense.
-        bits: 8, 4 or 2.
+        bits: 8, 4, 2 or 1.
         scale: reals per integer step.
-        zero_point: the integer that stands for 0.0, in the range of `bits`.
+        zero_point: the integer that stands for 0.0, in the range of `bits`; 0 for one bit.
     """
 
     name: str
@@ -64,6 +69,21 @@ class Requantize:
 
 
 @dataclass(frozen=True, eq=False)
+class Threshold:
+    """int32 accumulator to one bit: +1 where `(acc >= threshold) != flip`, else -1.
+
+    Batch normalisation before the sign is folded into it; see `tinykit.network.requantize`.
+
+    Attributes:
+        threshold: (channels,) int32.
+        flip: (channels,) bool; a negative slope of the normalisation turns the comparison round.
+    """
+
+    threshold: Int32Array
+    flip: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
 class Op:
     """What all operators have: a unique name, input tensors and one output tensor, by name."""
 
@@ -79,7 +99,8 @@ class Windowed(Op):
     Attributes:
         stride: (height, width).
         padding: (top, bottom, left, right) in pixels, each less than the (dilated) kernel, so that
-            every window touches the input. Convolutions read the zero point there; pools skip it.
+            every window touches the input. Convolutions read the zero point there, and -1 where the
+            input has one bit: it has no 0, and -1 is what cleared memory holds. Pools skip it.
     """
 
     stride: tuple[int, int]
@@ -91,19 +112,20 @@ class Weighted(Op):
     """Linear weights: `weight_scale * weight`, zero point 0.
 
     Attributes:
-        weight: int8 array, each value in [-(2^(b-1) - 1), 2^(b-1) - 1] for b = `weight_bits`.
-        weight_bits: 8, 4 or 2; how many bits a weight takes in flash.
+        weight: int8 array, each value in [-(2^(b-1) - 1), 2^(b-1) - 1] for b = `weight_bits`; -1 or
+            1 for one bit.
+        weight_bits: 8, 4, 2 or 1; how many bits a weight takes in flash.
         weight_scale: (channels,) or (1,) float64; kept for the .tflite export and the reports.
         bias: (channels,) int32 at scale `input scale * weight_scale`. The input's zero point is
             not folded in: acc = bias + sum((x - zero_point) * weight).
-        requantize: from the accumulator to the output.
+        requantize: from the accumulator to the output; a Threshold where that has one bit.
     """
 
     weight: Int8Array
     weight_bits: int
     weight_scale: FloatArray
     bias: Int32Array
-    requantize: Requantize
+    requantize: Requantize | Threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +164,51 @@ class AvgPool2D(Windowed):
 
 @dataclass(frozen=True, eq=False)
 class MaxPool2D(Windowed):
-    """Maximum over the valid pixels; scale and zero point unchanged.
+    """Maximum over the valid pixels, of one bit their disjunction; scale and zero point unchanged.
 
     Attributes:
         kernel: (height, width).
     """
 
     kernel: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """Two integers to the integer of their sum, as TFLite's int8 ADD; `add_rescale` makes it.
+
+    Each input becomes `(q - zero_point) * 2^left_shift` times its factor, on one fine scale; the
+    sum of both times the output's factor, plus the output's zero point, is clamped. A factor is
+    `multiplier * 2^(shift - 31)` and rounds as in `Requantize`.
+
+    Attributes:
+        input_multiplier: of the two inputs, each in [2^30, 2^31) or 0.
+        input_shift: of the two inputs, each in [-31, 0]. The input of the larger scale has the
+            factor 1/2: multiplier 2^30, shift 0.
+        output_multiplier: in [2^30, 2^31), or 0.
+        output_shift: in [-31, 0].
+        left_shift: 20.
+        low, high: clamp of the output, inclusive, within the output's range; ReLU lives here.
+    """
+
+    input_multiplier: tuple[int, int]
+    input_shift: tuple[int, int]
+    output_multiplier: int
+    output_shift: int
+    left_shift: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Op):
+    """The sum of two tensors of one shape and one width, each with a scale of its own.
+
+    Attributes:
+        rescale: from the two inputs to the output.
+    """
+
+    rescale: Rescale
 
 
 @dataclass(frozen=True, eq=False)

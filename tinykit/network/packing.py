@@ -2,7 +2,8 @@
 """Sub-byte integers in memory: little-end first, each pixel on a byte boundary.
 
 Element i of a pixel lies in byte i * bits // 8 at bit (i * bits) % 8, in two's complement; the bits
-that pad a pixel's last byte are 0. A tensor of one dimension is one pixel.
+that pad a pixel's last byte are 0. A tensor of one dimension is one pixel. A single bit is 1 for +1
+and 0 for -1.
 """
 
 from __future__ import annotations
@@ -34,14 +35,18 @@ def pack_bits(values: NDArray[np.integer[Any]], bits: int) -> UInt8Array:
     """Pack along the last axis: (..., n) signed integers to uint8 (..., ceil(n * bits / 8)).
 
     Raises:
-        ValueError: `bits` is not 8, 4 or 2, or a value does not fit in them.
+        ValueError: `bits` is not 8, 4, 2 or 1, or a value does not fit in them.
     """
-    if bits not in (2, 4, 8):
-        raise ValueError(f"cannot pack {bits} bits; 8, 4 and 2 are known")
+    if bits not in (1, 2, 4, 8):
+        raise ValueError(f"cannot pack {bits} bits; 8, 4, 2 and 1 are known")
     low, high = integer_range(bits)
     if values.size and not (low <= values.min() and values.max() <= high):
         raise ValueError(f"values {values.min()} to {values.max()} do not fit in {bits} bits")
     per_byte = 8 // bits
+    if bits == 1:
+        if not values.all():
+            raise ValueError("one bit holds -1 and 1, not 0")
+        values = (values + 1) // 2
     fields = (values.astype(np.int16) & ((1 << bits) - 1)).astype(np.uint8)
     gap = -fields.shape[-1] % per_byte
     fields = np.pad(fields, [(0, 0)] * (fields.ndim - 1) + [(0, gap)])
@@ -54,16 +59,19 @@ def unpack_bits(data: UInt8Array, bits: int, count: int) -> Int8Array:
     """The inverse of `pack_bits`: (..., bytes) uint8 to (..., count) int8.
 
     Raises:
-        ValueError: `bits` is not 8, 4 or 2, or the last axis has not the bytes for `count`.
+        ValueError: `bits` is not 8, 4, 2 or 1, or the last axis has not the bytes for `count`.
     """
-    if bits not in (2, 4, 8):
-        raise ValueError(f"cannot unpack {bits} bits; 8, 4 and 2 are known")
+    if bits not in (1, 2, 4, 8):
+        raise ValueError(f"cannot unpack {bits} bits; 8, 4, 2 and 1 are known")
     if data.shape[-1] != packed_bytes(count, bits):
         raise ValueError(f"{count} values of {bits} bits are not {data.shape[-1]} bytes")
     shifts = (np.arange(8 // bits) * bits).astype(np.uint8)
     fields = (data[..., None] >> shifts) & np.uint8((1 << bits) - 1)
-    # Shifting the field to the top of the byte and back again extends its sign.
-    signed = (fields << np.uint8(8 - bits)).astype(np.int8) >> np.int8(8 - bits)
+    if bits == 1:
+        signed = 2 * fields.astype(np.int8) - 1
+    else:
+        # Shifting the field to the top of the byte and back again extends its sign.
+        signed = (fields << np.uint8(8 - bits)).astype(np.int8) >> np.int8(8 - bits)
     values = signed.reshape(*data.shape[:-1], data.shape[-1] * (8 // bits))
     return values[..., :count].astype(np.int8)
 

@@ -13,11 +13,14 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinykit.network.ops import Int32Array, Requantize
+from tinykit.network.ops import Int32Array, Requantize, Rescale, Threshold
 
 Int64Array = NDArray[np.int64]
 
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
+
+ADD_LEFT_SHIFT = 20
+"""Bits by which TFLite refines the inputs of an 8-bit ADD before it scales them."""
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -87,6 +90,93 @@ def requantize_from_scales(
     return Requantize(multiplier=multiplier, shift=shift, low=low, high=high)
 
 
+def add_rescale(
+    input_scales: tuple[float, float], output_scale: float, *, low: int, high: int
+) -> Rescale:
+    """The Rescale whose constants TFLite would derive from the same scales for an int8 ADD.
+
+    Both inputs are brought to twice the larger scale, so that their sum cannot overflow; scales
+    are float32 first and every quotient is taken in float64, as TFLite's `add.cc` does.
+
+    Args:
+        input_scales, output_scale: of the two input tensors and the output tensor.
+        low, high: clamp of the output, inclusive.
+
+    Raises:
+        ValueError: the output's scale is 2^19 times finer than the larger input's or more, or a
+            scale is not a positive number.
+    """
+    first, second, out = (float(np.float32(s)) for s in (*input_scales, output_scale))
+    twice_largest = 2.0 * max(first, second)
+    inputs = [quantize_multiplier(scale / twice_largest) for scale in (first, second)]
+    multiplier, shift = quantize_multiplier(twice_largest / ((1 << ADD_LEFT_SHIFT) * out))
+    if shift > 0:
+        raise ValueError(f"an output scale of {out} is too fine for inputs of {twice_largest / 2}")
+    return Rescale(
+        input_multiplier=(inputs[0][0], inputs[1][0]),
+        input_shift=(inputs[0][1], inputs[1][1]),
+        output_multiplier=multiplier,
+        output_shift=shift,
+        left_shift=ADD_LEFT_SHIFT,
+        low=low,
+        high=high,
+    )
+
+
+def fold_batch_norm(
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    variance: ArrayLike,
+    *,
+    eps: float,
+    acc_scale: ArrayLike = 1.0,
+) -> Threshold:
+    """The Threshold that equals the sign of a batch normalisation of `acc_scale * acc`.
+
+    +1 where `gamma * (acc_scale * acc - mean) / sqrt(variance + eps) + beta >= 0`, as float64
+    computes it: every step of the formula is monotone in acc, rounding included, so the one place
+    where the sign changes is found by bisection, and no rounding error can move it.
+
+    Args:
+        gamma, beta, mean, variance: (channels,), as in Ioffe and Szegedy, arXiv:1502.03167.
+        eps: what the normalisation adds to the variance.
+        acc_scale: reals per unit of the accumulator, positive: input scale * weight scale.
+
+    Raises:
+        ValueError: a value is not finite, `variance + eps` or `acc_scale` is not positive.
+    """
+    slope, shift, centre, spread, unit = np.broadcast_arrays(
+        *(np.asarray(one, np.float64) for one in (gamma, beta, mean, variance, acc_scale))
+    )
+    deviation = np.sqrt(np.maximum(spread + eps, 0.0))
+    finite = all(np.isfinite(one).all() for one in (slope, shift, centre, deviation, unit))
+    if not finite or (deviation <= 0).any() or (unit <= 0).any():
+        raise ValueError("a batch normalisation must be finite, its variance and scale positive")
+
+    def above(acc: Int64Array) -> NDArray[np.bool_]:
+        return np.asarray(slope * (unit * acc - centre) / deviation + shift >= 0)
+
+    flip = slope < 0
+    # The least accumulator that is on the far side of the change, above `low`, at most `high`.
+    low = np.full(slope.shape, _INT32_MIN - 1, np.int64)
+    high = np.full(slope.shape, _INT32_MAX, np.int64)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        far = above(middle) != flip
+        low, high = np.where(far, low, middle), np.where(far, middle, high)
+    never = above(high) == flip
+    # Where even the largest accumulator is not beyond it, the other direction says so.
+    return Threshold(
+        threshold=np.where(never, _INT32_MIN, high).astype(np.int32), flip=flip ^ never
+    )
+
+
+def apply_threshold(acc: ArrayLike, step: Threshold) -> Int64Array:
+    """-1 or 1 for each of (..., channels) int32 accumulators."""
+    return np.where((np.asarray(acc) >= step.threshold) != step.flip, 1, -1).astype(np.int64)
+
+
 def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike) -> Int64Array:
     """round(a * b / 2^31) of int32 values, halves towards plus infinity; -2^31 twice saturates."""
     # In place from here on: this is where the interpreter spends its time.
@@ -150,3 +240,33 @@ def requantize(
     """
     scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
     return np.clip(scaled + zero_point, low, high)
+
+
+def rescaled_sum(
+    step: Rescale,
+    first: ArrayLike,
+    second: ArrayLike,
+    zero_points: tuple[int, int],
+    zero_point: int,
+) -> Int64Array:
+    """The output integers of an Add; the arguments broadcast.
+
+    Args:
+        step: its constants.
+        first, second: integers of the two inputs.
+        zero_points: of the two inputs.
+        zero_point: of the output.
+
+    Returns:
+        int64, within the clamp of `step`.
+    """
+    total: Int64Array = np.zeros((), np.int64)
+    for i, values in enumerate((first, second)):
+        centred = np.asarray(values, np.int64) - zero_points[i]
+        scaled = multiply_by_quantized_multiplier(
+            centred << step.left_shift, step.input_multiplier[i], step.input_shift[i]
+        )
+        total = total + scaled
+    return requantize(
+        total, step.output_multiplier, step.output_shift, zero_point, step.low, step.high
+    )

@@ -8,6 +8,7 @@ range and clamp now and then.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from tinykit.network.interpreter import accumulate, run_op
 from tinykit.network.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -23,12 +25,14 @@ from tinykit.network.ops import (
     MaxPool2D,
     Op,
     Requantize,
+    Rescale,
     Reshape,
     Tensor,
+    Threshold,
     Weighted,
     integer_range,
 )
-from tinykit.network.requantize import requantize_from_scales
+from tinykit.network.requantize import add_rescale, requantize_from_scales
 from tinykit.network.shapes import output_shape, same_padding
 
 POLICIES: dict[str, tuple[tuple[int, int], ...]] = {
@@ -44,8 +48,23 @@ POLICIES: dict[str, tuple[tuple[int, int], ...]] = {
 _CALIBRATION = 16
 
 
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A place in a network under construction that layers can go on from, or add.
+
+    Attributes:
+        tensor: what lies there.
+        x: int8 (n, *shape), what the calibration inputs make of it.
+    """
+
+    tensor: Tensor
+    x: Int8Array
+
+
 class Builder:
-    """Appends layers to a chain, each calibrated on what the layers before it make.
+    """Appends layers, each calibrated on what the layers before it make.
+
+    Layers follow one another; `keep` and `back_to` make a branch, and `add` joins two.
 
     Args:
         rng: draws weights, biases and the calibration inputs.
@@ -63,19 +82,48 @@ class Builder:
         symmetric: bool = False,
     ) -> None:
         low, high = integer_range(bits)
-        zero_point = 0 if symmetric else int(rng.integers(low, high + 1))
+        zero_point = 0 if symmetric or bits == 1 else int(rng.integers(low, high + 1))
         first = Tensor(
             "input", tuple(shape), bits, float(np.float32(rng.uniform(0.01, 0.1))), zero_point
         )
         self.rng, self.name = rng, name
         self.tensors: list[Tensor] = [first]
         self.ops: list[Op] = []
+        self.last = first
         self.x: Int8Array = random_input(rng, first, _CALIBRATION)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the last tensor."""
-        return self.tensors[-1].shape
+        """Of the tensor that the next layer reads."""
+        return self.last.shape
+
+    def keep(self) -> Point:
+        """Where the network now stands, for `back_to` or `add`."""
+        return Point(self.last, self.x)
+
+    def back_to(self, point: Point) -> Builder:
+        """Let the next layer read what lies at `point`."""
+        self.last, self.x = point.tensor, point.x
+        return self
+
+    def add(self, other: Point, *, relu: bool = True) -> Builder:
+        """The sum of the last tensor and the one at `other`, of the same shape and bits.
+
+        Args:
+            other: a point that was kept.
+            relu: clamp below at the zero point.
+        """
+        ends = {**self._ends(Add), "inputs": (self.last.name, other.tensor.name)}
+        draft = Add(**ends, rescale=Rescale((0, 0), (0, 0), 0, 0, 0, 0, 0))
+        ours, theirs = (
+            (point.x.astype(np.float64) - point.tensor.zero_point) * point.tensor.scale
+            for point in (self.keep(), other)
+        )
+        real = ours + theirs
+        result, low, high = self._calibrated(draft, real, self.last.bits, relu)
+        scales = (self.last.scale, other.tensor.scale)
+        step = add_rescale(scales, result.scale, low=low, high=high)
+        return self._append(Add(**ends, rescale=step), result, (other.x, other.tensor))
 
     def conv(
         self,
@@ -136,7 +184,7 @@ class Builder:
         step = kernel if stride is None else stride
         pads = self._padding(padding, kernel, step, (1, 1))
         op = kind(**self._ends(kind), stride=step, padding=pads, kernel=kernel)
-        return self._append(op, self.tensors[-1])
+        return self._append(op, self.last)
 
     def mean(self) -> Builder:
         """The mean over all pixels, as a row."""
@@ -146,7 +194,7 @@ class Builder:
         """A Reshape to one row; nothing where it is one."""
         if len(self.shape) == 1:
             return self
-        return self._append(Reshape(**self._ends(Reshape)), self.tensors[-1])
+        return self._append(Reshape(**self._ends(Reshape)), self.last)
 
     def build(self, labels: Sequence[str] | None = None) -> Network:
         """The network; labels are class0, class1, … unless given."""
@@ -157,7 +205,7 @@ class Builder:
             tensors=tuple(self.tensors),
             ops=tuple(self.ops),
             input=self.tensors[0].name,
-            output=self.tensors[-1].name,
+            output=self.last.name,
             labels=tuple(names),
             metadata={"weights": "random"},
         )
@@ -180,7 +228,7 @@ class Builder:
 
     def _ends(self, kind: type[Op]) -> dict[str, Any]:
         name = f"{kind.__name__.lower().removesuffix('2d')}{len(self.ops)}"
-        return {"name": name, "inputs": (self.tensors[-1].name,), "output": f"{name}_out"}
+        return {"name": name, "inputs": (self.last.name,), "output": f"{name}_out"}
 
     def _weighted(
         self,
@@ -198,12 +246,12 @@ class Builder:
 
         Args:
             weight_bits: of the weights.
-            bits: of the output.
-            relu: clamp below at the zero point.
+            bits: of the output; 1 gives it a threshold near the median of each channel.
+            relu: clamp below at the zero point; nothing where the output has one bit.
             per_channel: a weight scale for each channel, or one for all.
         """
-        source, largest = self.tensors[-1], integer_range(weight_bits)[1]
-        weight = self.rng.integers(-largest, largest, weight_shape, dtype=np.int8, endpoint=True)
+        source, largest = self.last, integer_range(weight_bits)[1]
+        weight = _drawn(self.rng, -largest, largest, weight_shape, weight_bits)
         scale = self.rng.uniform(0.5, 1.5, channels if per_channel else 1) * 0.5 / largest
         scale = scale.astype(np.float32).astype(np.float64)
         draft = kind(
@@ -217,6 +265,8 @@ class Builder:
         )
         self._result_shape(draft)
         acc = accumulate(draft, self.x, source)
+        if bits == 1:
+            return self._binarized(draft, acc.reshape(-1, channels))
         spread = np.maximum(acc.reshape(-1, channels).std(axis=0), 1.0)
         drawn = self.rng.normal(0, 0.5, channels) * spread
         if not relu:
@@ -237,8 +287,19 @@ class Builder:
         parts = {**draft.__dict__, "bias": bias, "requantize": step}
         return self._append(kind(**parts), result)
 
+    def _binarized(self, draft: Weighted, acc: np.ndarray[Any, Any]) -> Builder:
+        """Append `draft` with a bias, and thresholds that half its sums (n, channels) reach."""
+        channels = acc.shape[1]
+        bias = self.rng.integers(-9, 9, channels, endpoint=True).astype(np.int32)
+        middle = np.median(acc, axis=0) + self.rng.normal(0, 0.3, channels) * acc.std(axis=0)
+        threshold = (np.rint(middle) + bias).astype(np.int32)
+        step = Threshold(threshold=threshold, flip=self.rng.random(channels) < 0.5)
+        result = Tensor(draft.output, self._result_shape(draft), 1, 1.0, 0)
+        parts = {**draft.__dict__, "bias": bias, "requantize": step}
+        return self._append(type(draft)(**parts), result)
+
     def _calibrated(
-        self, op: Weighted, real: np.ndarray[Any, Any], bits: int, relu: bool
+        self, op: Op, real: np.ndarray[Any, Any], bits: int, relu: bool
     ) -> tuple[Tensor, int, int]:
         """The output tensor whose range the real outputs fill, and its clamp."""
         low, high = integer_range(bits)
@@ -252,9 +313,12 @@ class Builder:
             high,
         )
 
-    def _append(self, op: Op, like: Tensor) -> Builder:
+    def _append(
+        self, op: Op, like: Tensor, second: tuple[Int8Array, Tensor] | None = None
+    ) -> Builder:
         result = Tensor(op.output, self._result_shape(op), like.bits, like.scale, like.zero_point)
-        self.x = run_op(op, self.x, self.tensors[-1], result)
+        self.x = run_op(op, self.x, self.last, result, second)
+        self.last = result
         self.tensors.append(result)
         self.ops.append(op)
         return self
@@ -276,7 +340,16 @@ class Builder:
 def random_input(rng: np.random.Generator, tensor: Tensor, count: int) -> Int8Array:
     """int8 (count, *shape), evenly drawn from all that the tensor's bits hold."""
     low, high = integer_range(tensor.bits)
-    return rng.integers(low, high, (count, *tensor.shape), dtype=np.int8, endpoint=True)
+    return _drawn(rng, low, high, (count, *tensor.shape), tensor.bits)
+
+
+def _drawn(
+    rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...], bits: int
+) -> Int8Array:
+    """Evenly drawn integers from low to high; of one bit, the two ends only."""
+    if bits == 1:
+        return rng.choice(np.array([low, high], np.int8), shape)
+    return rng.integers(low, high, shape, dtype=np.int8, endpoint=True)
 
 
 def ds_cnn(
@@ -326,6 +399,70 @@ def har_cnn(
     return builder.mean().dense(classes, relu=False, **bits.last()).build()
 
 
+def resnet8(policy: str = "w8a8", rng: np.random.Generator | None = None) -> Network:
+    """The image classifier of MLPerf Tiny (arXiv:2106.07597) with random weights.
+
+    Three residual stacks over 32x32x3 pixels; where a stack halves the picture, a 1x1 convolution
+    of stride 2 halves its shortcut.
+
+    Args:
+        policy: as `ds_cnn`; the activations of a stack share the bits of what it adds.
+        rng: default_rng(0) unless given.
+    """
+    bits = _Policy(policy)
+    builder = Builder(rng or np.random.default_rng(0), (32, 32, 3), name=f"resnet8_{policy}")
+    builder.conv(16, (3, 3), **bits.next())
+    for width, step in ((16, 1), (32, 2), (64, 2)):
+        start, stride = builder.keep(), (step, step)
+        joined = {"bits": start.tensor.bits, "relu": False}
+        builder.conv(width, (3, 3), stride=stride, **bits.next())
+        builder.conv(width, (3, 3), **{**bits.next(), **joined})
+        other = start
+        if step > 1:
+            other = builder.keep()
+            builder.back_to(start)
+            builder.conv(width, (1, 1), stride=stride, **{**bits.next(), **joined})
+        builder.add(other)
+    return builder.mean().dense(10, relu=False, **bits.last()).build()
+
+
+def mobilenet(policy: str = "w8a8", rng: np.random.Generator | None = None) -> Network:
+    """The person detector of MLPerf Tiny with random weights: MobileNetV1 of width 1/4.
+
+    It sees 96x96x3 pixels and tells two classes apart (arXiv:2106.07597, arXiv:1704.04861).
+
+    Args:
+        policy: as `ds_cnn`.
+        rng: default_rng(0) unless given.
+    """
+    bits = _Policy(policy)
+    builder = Builder(rng or np.random.default_rng(0), (96, 96, 3), name=f"mobilenet_{policy}")
+    builder.conv(8, (3, 3), stride=(2, 2), **bits.next())
+    widths = (16, 32, 32, 64, 64, *[128] * 6, 256, 256)
+    for width, before in zip(widths, (16, *widths), strict=False):
+        # Channels double where the picture halves, but for the first block.
+        step = 2 if width != before else 1
+        builder.depthwise((3, 3), stride=(step, step), **bits.next())
+        builder.conv(width, (1, 1), **bits.next())
+    return builder.mean().dense(2, relu=False, **bits.last()).build()
+
+
+def autoencoder(policy: str = "w8a8", rng: np.random.Generator | None = None) -> Network:
+    """The anomaly detector of MLPerf Tiny (arXiv:2106.07597) with random weights.
+
+    Dense layers from five frames of 128 mel bands down to 8 features and back to all 640 values.
+
+    Args:
+        policy: as `ds_cnn`.
+        rng: default_rng(0) unless given.
+    """
+    bits = _Policy(policy)
+    builder = Builder(rng or np.random.default_rng(0), (640,), name=f"autoencoder_{policy}")
+    for width in (*[128] * 4, 8, *[128] * 4):
+        builder.dense(width, **bits.next())
+    return builder.dense(640, relu=False, **bits.last()).build()
+
+
 def random_network(
     rng: np.random.Generator,
     *,
@@ -334,7 +471,9 @@ def random_network(
     depth: int = 4,
     classes: int = 5,
 ) -> Network:
-    """A small chain of random operators, shapes, strides, paddings, dilations and bits.
+    """A small network of random operators, shapes, strides, paddings, dilations and bits.
+
+    Now and then a layer is bridged by a residual addition.
 
     Args:
         weight_bits, activation_bits: what each layer draws from.
@@ -344,7 +483,10 @@ def random_network(
     shape = tuple(int(one) for one in rng.integers((5, 3, 1), (14, 10, 7)))
     builder = Builder(rng, shape, bits=int(rng.choice(activation_bits)), name="random")
     for _ in range(depth):
-        _random_layer(builder, rng, weight_bits, activation_bits)
+        if rng.random() < 0.2:
+            _random_residual(builder, rng, weight_bits)
+        else:
+            _random_layer(builder, rng, weight_bits, activation_bits)
     if rng.random() < 0.5 or not _flattens(builder):
         builder.mean()
     head: dict[str, Any] = {
@@ -354,9 +496,54 @@ def random_network(
     return builder.dense(classes, relu=False, per_channel=bool(rng.random() < 0.5), **head).build()
 
 
+def random_binary_network(rng: np.random.Generator, *, depth: int = 3, classes: int = 5) -> Network:
+    """A small chain of convolutions and maximum pools of one bit, and a head of another width.
+
+    Args:
+        depth: layers before the head.
+        classes: logits.
+    """
+    shape = tuple(int(one) for one in rng.integers((4, 3, 1), (11, 8, 70)))
+    builder = Builder(rng, shape, bits=1, name="random_binary")
+    for i in range(depth):
+        height, width, _ = builder.shape
+        kernel = (int(rng.integers(1, min(height, 4) + 1)), int(rng.integers(1, min(width, 4) + 1)))
+        stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
+        padding = ("same", "valid")[int(rng.integers(0, 2))]
+        if rng.random() < 0.3:
+            builder.pool(MaxPool2D, kernel, stride=stride, padding=padding)
+        else:
+            # The last must fill its bytes to be flattened.
+            filters = 8 * int(rng.integers(1, 5)) if i == depth - 1 else int(rng.integers(1, 70))
+            builder.conv(filters, kernel, stride=stride, padding=padding, weight_bits=1, bits=1)
+    if not _flattens(builder):
+        builder.conv(16, (1, 1), weight_bits=1, bits=1)
+    bits = int(rng.choice((8, 4, 2)))
+    return builder.dense(classes, relu=False, weight_bits=1, bits=bits).build()
+
+
 def _flattens(builder: Builder) -> bool:
     """Whether pixels fill whole bytes, so that a Reshape moves nothing."""
-    return builder.shape[-1] % (8 // builder.tensors[-1].bits) == 0
+    return builder.shape[-1] % (8 // builder.last.bits) == 0
+
+
+def _random_residual(
+    builder: Builder, rng: np.random.Generator, weight_bits: Sequence[int]
+) -> None:
+    """A convolution whose input, or a convolution of it, is added to its output."""
+    start, channels = builder.keep(), builder.shape[-1]
+
+    def layer() -> dict[str, Any]:
+        chosen, relu = int(rng.choice(weight_bits)), bool(rng.random() < 0.3)
+        return {"weight_bits": chosen, "bits": start.tensor.bits, "relu": relu}
+
+    if rng.random() < 0.5:
+        builder.conv(channels, (3, 2), **layer()).add(start, relu=bool(rng.random() < 0.5))
+        return
+    widened, stride = int(rng.integers(1, 13)), (int(rng.integers(1, 3)), 1)
+    end = builder.conv(widened, (2, 3), stride=stride, **layer()).keep()
+    builder.back_to(start).conv(widened, (1, 1), stride=stride, **layer())
+    builder.add(end, relu=bool(rng.random() < 0.5))
 
 
 def _random_layer(
@@ -422,8 +609,13 @@ def _nothing(channels: int) -> Requantize:
 __all__ = [
     "POLICIES",
     "Builder",
+    "Point",
+    "autoencoder",
     "ds_cnn",
     "har_cnn",
+    "mobilenet",
+    "random_binary_network",
     "random_input",
     "random_network",
+    "resnet8",
 ]

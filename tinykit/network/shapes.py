@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -65,6 +66,8 @@ def output_shape(op: Op, input_shape: Shape) -> Shape | None:
         return (*window_counts(op, input_shape), output_channels(op))
     if isinstance(op, AvgPool2D | MaxPool2D):
         return (*window_counts(op, input_shape), input_shape[-1])
+    if isinstance(op, Add):
+        return input_shape
     return None
 
 

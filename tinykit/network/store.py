@@ -27,6 +27,7 @@ from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.network.network import Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -34,8 +35,10 @@ from tinykit.network.ops import (
     MaxPool2D,
     Op,
     Requantize,
+    Rescale,
     Reshape,
     Tensor,
+    Threshold,
 )
 
 FORMAT = "tinykit network"
@@ -46,9 +49,10 @@ _MANIFEST = "network.json"
 _SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
 _SEAL_BYTES = 71
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_DTYPES = (np.dtype(np.int8), np.dtype(np.int32), np.dtype(np.float64))
+_DTYPES = tuple(np.dtype(one) for one in (np.bool_, np.int8, np.int32, np.float64))
 _KINDS: dict[str, type[Op]] = {
-    kind.__name__: kind for kind in (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Reshape)
+    kind.__name__: kind
+    for kind in (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Add, Reshape)
 }
 
 Json = Any
@@ -203,6 +207,8 @@ def _describe_op(op: Op, prefix: str, arrays: Arrays) -> Json:
     if "requantize" in fields:
         fields["requantize"] = _plain(fields["requantize"])
         _set_aside(fields["requantize"], prefix, arrays)
+    if "rescale" in fields:
+        fields["rescale"] = _plain(fields["rescale"])
     _set_aside(fields, prefix, arrays)
     return {"op": type(op).__name__, **fields}
 
@@ -292,6 +298,8 @@ def _array(name: str, data: bytes) -> NDArray[Any]:
         raise _fail(f"{name} is not a plain integer or float64 array.")
     stream.seek(0)
     array: NDArray[Any] = np.load(stream, allow_pickle=False)
+    if dtype == np.bool_ and (array.view(np.uint8) > 1).any():
+        raise _fail(f"{name} holds what is neither true nor false.")
     return array
 
 
@@ -343,12 +351,32 @@ def _op(fields: dict[str, Json], arrays: Arrays) -> Op:
     return kind(**values)
 
 
-def _requantize(value: Json, arrays: Arrays) -> Requantize:
+def _requantize(value: Json, arrays: Arrays) -> Requantize | Threshold:
     fields = _mapping(value)
+    if "threshold" in fields:
+        _only(fields, {field.name for field in dataclasses.fields(Threshold)}, "a threshold")
+        return Threshold(
+            threshold=_named_array(fields["threshold"], arrays),
+            flip=_named_array(fields["flip"], arrays),
+        )
     _only(fields, {field.name for field in dataclasses.fields(Requantize)}, "a requantize")
     return Requantize(
         multiplier=_named_array(fields["multiplier"], arrays),
         shift=_named_array(fields["shift"], arrays),
+        low=_integer(fields["low"]),
+        high=_integer(fields["high"]),
+    )
+
+
+def _rescale(value: Json, _: Arrays) -> Rescale:
+    fields = _mapping(value)
+    _only(fields, {field.name for field in dataclasses.fields(Rescale)}, "a rescale")
+    return Rescale(
+        input_multiplier=_pair(fields["input_multiplier"]),
+        input_shift=_pair(fields["input_shift"]),
+        output_multiplier=_integer(fields["output_multiplier"]),
+        output_shift=_integer(fields["output_shift"]),
+        left_shift=_integer(fields["left_shift"]),
         low=_integer(fields["low"]),
         high=_integer(fields["high"]),
     )
@@ -389,6 +417,11 @@ def _integers(value: Json) -> tuple[int, ...]:
     return tuple(_integer(one) for one in _list(value))
 
 
+def _pair(value: Json) -> tuple[int, int]:
+    first, second = _integers(value)
+    return first, second
+
+
 _READERS: dict[str, Callable[[Json, Arrays], Any]] = {
     "name": lambda value, _: _text(value),
     "inputs": lambda value, _: tuple(_text(one) for one in _list(value)),
@@ -403,4 +436,5 @@ _READERS: dict[str, Callable[[Json, Arrays], Any]] = {
     "weight_scale": _named_array,
     "bias": _named_array,
     "requantize": _requantize,
+    "rescale": _rescale,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from tinykit.errors import TinykitError
 from tinykit.network import shapes
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -18,17 +19,20 @@ from tinykit.network.ops import (
     MaxPool2D,
     Op,
     Requantize,
+    Rescale,
     Reshape,
     Tensor,
+    Threshold,
     Weighted,
     Windowed,
     integer_range,
 )
+from tinykit.network.requantize import ADD_LEFT_SHIFT
 
 if TYPE_CHECKING:
     from tinykit.network.network import Network
 
-KNOWN_BITS = (8, 4, 2)
+KNOWN_BITS = (8, 4, 2, 1)
 # Small enough for the sum of a pool over a whole tensor to stay below 2^31.
 MAX_ELEMENTS = 1 << 23
 MAX_SIDE = (1 << 16) - 1
@@ -36,7 +40,7 @@ MAX_SIDE = (1 << 16) - 1
 # Room is left above the accumulator for the output's zero point, which is added after scaling.
 ACCUMULATOR_LIMIT = (1 << 31) - (1 << 8)
 
-_KINDS = (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Reshape)
+_KINDS = (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Add, Reshape)
 
 
 def validate(network: Network) -> None:
@@ -112,7 +116,7 @@ def _check_tensor(network: Network, tensor: Tensor) -> None:
             network,
             f"{tensor.bits} bits are not supported.",
             place=place,
-            remedy="Use 8, 4 or 2 bits.",
+            remedy="Use 8, 4, 2 bits or 1.",
         )
     whole = all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in tensor.shape)
     if len(tensor.shape) not in (1, 3) or not whole or math.prod(tensor.shape) > MAX_ELEMENTS:
@@ -127,7 +131,7 @@ def _check_tensor(network: Network, tensor: Tensor) -> None:
         raise _fail(
             network, f"scale {tensor.scale} is not positive.", place=place, remedy="Calibrate it."
         )
-    low, high = integer_range(tensor.bits)
+    low, high = (0, 0) if tensor.bits == 1 else integer_range(tensor.bits)
     if not isinstance(tensor.zero_point, int) or not low <= tensor.zero_point <= high:
         raise _fail(
             network,
@@ -145,22 +149,27 @@ def _check_order(network: Network) -> None:
     ready, read = {network.input}, set[str]()
     for op in network.ops:
         place = f"layer {op.name}"
-        if len(op.inputs) != 1:
+        wanted = 2 if isinstance(op, Add) else 1
+        if len(op.inputs) != wanted:
             raise _fail(
-                network, f"has {len(op.inputs)} inputs.", place=place, remedy="Give it one."
+                network,
+                f"has {len(op.inputs)} inputs.",
+                place=place,
+                remedy=f"Give it {('one', 'two')[wanted - 1]}.",
             )
         for name in (*op.inputs, op.output):
             if name not in known:
                 raise _fail(
                     network, f"refers to no tensor {name!r}.", place=place, remedy="Declare it."
                 )
-        if op.inputs[0] not in ready:
-            raise _fail(
-                network,
-                f"reads {op.inputs[0]!r} before it is computed.",
-                place=place,
-                remedy="Put the layers in the order in which they run.",
-            )
+        for name in op.inputs:
+            if name not in ready:
+                raise _fail(
+                    network,
+                    f"reads {name!r} before it is computed.",
+                    place=place,
+                    remedy="Put the layers in the order in which they run.",
+                )
         if op.output in ready:
             raise _fail(
                 network,
@@ -225,6 +234,8 @@ def _check_op(network: Network, op: Op) -> None:
         )
     if isinstance(op, Weighted):
         _check_requantize(network, op, source, result)
+    elif isinstance(op, Add):
+        _check_add(network, op, result)
     else:
         _check_unchanged(network, op, source, result)
 
@@ -238,6 +249,13 @@ def _check_unchanged(network: Network, op: Op, source: Tensor, result: Tensor) -
             f"changes (bits, scale, zero point) from {before} to {after}.",
             place=f"layer {op.name}",
             remedy="Pools and reshapes keep them: give both tensors the same.",
+        )
+    if isinstance(op, AvgPool2D) and source.bits == 1:
+        raise _fail(
+            network,
+            "takes a mean of one-bit values, which one bit cannot hold.",
+            place=f"layer {op.name}",
+            remedy="Use a MaxPool2D, or let the layer before it give 8, 4 or 2 bits.",
         )
     if isinstance(op, Reshape) and source.shape[-1] != result.shape[-1]:
         per_byte = 8 // source.bits
@@ -308,8 +326,9 @@ def _check_weights(network: Network, op: Weighted, source: Tensor) -> None:
             network,
             f"{op.weight_bits}-bit weights are not supported.",
             place=place,
-            remedy="Use 8, 4 or 2 bits.",
+            remedy="Use 8, 4, 2 bits or 1.",
         )
+    _check_one_bit(network, op, source)
     largest = integer_range(op.weight_bits)[1]
     if np.abs(op.weight.astype(np.int16)).max() > largest:
         raise _fail(
@@ -335,6 +354,34 @@ def _check_weights(network: Network, op: Weighted, source: Tensor) -> None:
             remedy="Use 1.0 for a channel whose weights are all 0.",
         )
     _check_channels(network, op, source)
+
+
+def _check_one_bit(network: Network, op: Weighted, source: Tensor) -> None:
+    """One bit meets one bit, and has no 0."""
+    place = f"layer {op.name}"
+    if op.weight_bits != 1 and source.bits != 1:
+        return
+    if op.weight_bits != source.bits:
+        raise _fail(
+            network,
+            f"multiplies {op.weight_bits}-bit weights with the {source.bits}-bit {source.name}.",
+            place=place,
+            remedy="Give both one bit, or neither.",
+        )
+    if isinstance(op, DepthwiseConv2D):
+        raise _fail(
+            network,
+            "is a depthwise convolution of one-bit values.",
+            place=place,
+            remedy="Use a Conv2D, or 8, 4 or 2 bits.",
+        )
+    if not op.weight.all():
+        raise _fail(
+            network,
+            "has a weight of 0, but one bit holds -1 and 1.",
+            place=place,
+            remedy="Give 0 a sign, or raise weight_bits.",
+        )
 
 
 def _check_channels(network: Network, op: Weighted, source: Tensor) -> None:
@@ -382,16 +429,20 @@ def _check_array(
 
 def _check_requantize(network: Network, op: Weighted, source: Tensor, result: Tensor) -> None:
     place, step = f"layer {op.name}", op.requantize
-    channels = shapes.output_channels(op)
-    for name, array in (("multiplier", step.multiplier), ("shift", step.shift)):
-        _check_array(network, place, name, array, np.int32, 1)
-        if array.shape != (channels,):
-            raise _fail(
-                network,
-                f"has {channels} channels, but {array.size} values of {name}.",
-                place=place,
-                remedy="Give one a channel.",
-            )
+    if isinstance(step, Threshold) != (result.bits == 1):
+        raise _fail(
+            network,
+            f"gives the {result.bits}-bit {result.name} by a {type(step).__name__}.",
+            place=place,
+            remedy="One bit takes a Threshold, more take a Requantize.",
+        )
+    if isinstance(step, Threshold):
+        _check_per_channel(network, op, "threshold", step.threshold, np.int32)
+        _check_per_channel(network, op, "flip", step.flip, np.bool_)
+        _check_overflow(network, op, source)
+        return
+    _check_per_channel(network, op, "multiplier", step.multiplier, np.int32)
+    _check_per_channel(network, op, "shift", step.shift, np.int32)
     if not _multipliers_in_range(step):
         raise _fail(
             network,
@@ -399,15 +450,77 @@ def _check_requantize(network: Network, op: Weighted, source: Tensor, result: Te
             place=place,
             remedy="Make them with tinykit.network.requantize.quantize_multiplier.",
         )
+    _check_clamp(network, op, step, result)
+    _check_overflow(network, op, source)
+
+
+def _check_clamp(network: Network, op: Op, step: Requantize | Rescale, result: Tensor) -> None:
     low, high = integer_range(result.bits)
     if not low <= step.low <= step.high <= high:
         raise _fail(
             network,
             f"clamps to {step.low}..{step.high}, outside the {low}..{high} of {result.name}.",
-            place=place,
+            place=f"layer {op.name}",
             remedy=f"Clamp within what {result.bits} bits hold.",
         )
-    _check_overflow(network, op, source)
+
+
+def _check_add(network: Network, op: Add, result: Tensor) -> None:
+    place, step = f"layer {op.name}", op.rescale
+    for name in op.inputs:
+        one = network.tensor(name)
+        if (one.shape, one.bits) != (result.shape, result.bits):
+            raise _fail(
+                network,
+                f"adds {name}, {one.shape} of {one.bits} bits, "
+                f"but {result.name} is {result.shape} of {result.bits} bits.",
+                place=place,
+                remedy="Give both inputs and the output one shape and one width.",
+            )
+    if result.bits == 1:
+        raise _fail(
+            network,
+            "adds one-bit values, whose sum one bit cannot hold.",
+            place=place,
+            remedy="Let the layers before it give 8, 4 or 2 bits.",
+        )
+    factors = [*zip(step.input_multiplier, step.input_shift, strict=False)]
+    normal = all(m == 0 or 1 << 30 <= m < 1 << 31 for m, _ in factors)
+    normal = normal and all(-31 <= shift <= 0 for _, shift in factors)
+    # Twice the larger scale is the common one, so one factor is 1/2 and no sum can overflow.
+    if not normal or len(factors) != 2 or (1 << 30, 0) not in factors:
+        raise _fail(
+            network,
+            f"has the input factors {factors}.",
+            place=place,
+            remedy="Make them with tinykit.network.requantize.add_rescale.",
+        )
+    multiplier = step.output_multiplier
+    normal = multiplier == 0 or 1 << 30 <= multiplier < 1 << 31
+    if not normal or not -31 <= step.output_shift <= 0 or step.left_shift != ADD_LEFT_SHIFT:
+        raise _fail(
+            network,
+            f"has the output factor {(multiplier, step.output_shift)} "
+            f"and the left shift {step.left_shift}.",
+            place=place,
+            remedy="Make them with tinykit.network.requantize.add_rescale.",
+        )
+    _check_clamp(network, op, step, result)
+
+
+def _check_per_channel(
+    network: Network, op: Weighted, name: str, array: object, dtype: type[np.generic]
+) -> None:
+    place, channels = f"layer {op.name}", shapes.output_channels(op)
+    _check_array(network, place, name, array, dtype, 1)
+    assert isinstance(array, np.ndarray)
+    if array.shape != (channels,):
+        raise _fail(
+            network,
+            f"has {channels} channels, but {array.size} values of {name}.",
+            place=place,
+            remedy="Give one a channel.",
+        )
 
 
 def _multipliers_in_range(step: Requantize) -> bool:
@@ -417,8 +530,10 @@ def _multipliers_in_range(step: Requantize) -> bool:
 
 
 def _check_overflow(network: Network, op: Weighted, source: Tensor) -> None:
-    bounds = accumulator_bounds(op, source)
-    left = np.where(op.requantize.multiplier == 0, 0, np.maximum(op.requantize.shift, 0))
+    bounds, step = accumulator_bounds(op, source), op.requantize
+    left = np.zeros_like(bounds)
+    if isinstance(step, Requantize):
+        left = np.where(step.multiplier == 0, 0, np.maximum(step.shift, 0))
     # Floats only compare here, and they are exact for what could pass.
     worst = np.ldexp(bounds.astype(np.float64), left)
     if bounds.max() > ACCUMULATOR_LIMIT or worst.max() > ACCUMULATOR_LIMIT:

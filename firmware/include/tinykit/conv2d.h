@@ -29,6 +29,9 @@ typedef struct {
     uint8_t dilation_height, dilation_width;
     // Rows above and columns left of the input that are read as the zero point.
     uint8_t pad_top, pad_left;
+    // Size of the input with its padding where it is copied to scratch memory before anything else,
+    // which pays where many pixels stand at the border; 0 where it is read in place.
+    uint16_t padded_height, padded_width;
     // Output pixels in a group.
     uint8_t group;
     // Zero points as they lie in a byte of the input.
@@ -56,5 +59,10 @@ typedef struct {
 //
 // `out` may overlap `in` where tinykit/codegen/overlap.py says so.
 tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *scratch);
+
+// Computes only the `count` output pixels from number `first`, to `out`; the input is never padded
+// first.
+void tk_conv2d_pixels(const tk_conv2d_params *p, const void *in, void *out, void *scratch,
+                      uint32_t first, uint32_t count);
 
 #endif

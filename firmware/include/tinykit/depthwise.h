@@ -31,8 +31,8 @@ typedef struct {
     int8_t in_zero_point;
     // What becomes of each sum.
     tk_output output;
-    // For each output channel its bias, multiplier and shift, then its taps packed little end
-    // first in whole words.
+    // For each output channel its bias, multiplier and shift; then for each its taps, packed little
+    // end first from a byte boundary.
     const uint32_t *stream;
 } tk_depthwise_params;
 
@@ -42,6 +42,11 @@ typedef struct {
 // tinykit/codegen/kernels.py knows its size.
 typedef tk_status tk_depthwise_run(const tk_depthwise_params *p, const void *in, void *out,
                                    void *scratch);
-tk_depthwise_run tk_dsp_depthwise, tk_mve_depthwise, tk_mve_depthwise_3x3;
+tk_depthwise_run tk_dsp_depthwise, tk_plain_depthwise;
+// The 3x3 kernel, not dilated, of stride 1 or 2: outputs of any kind, and, where every shift is 2
+// or more, bytes that need no clamp but that of their width.
+tk_depthwise_run tk_dsp_depthwise_3x3_narrow, tk_dsp_depthwise_3x3;
+// Of any kind; and the 3x3 kernel, not dilated, of stride 1, where channels come in fours.
+tk_depthwise_run tk_mve_depthwise, tk_mve_depthwise_3x3;
 
 #endif

@@ -39,13 +39,23 @@ typedef void tk_multiply(const tk_matmul *m, const void *columns, uint32_t pixel
 
 // Cortex-M with DSP instructions. Columns are pairs of halves: a group of four pixels has one
 // 16-bit lane each; a group of eight has two neighbouring pixels in a lane, TK_LANE_BITS apart.
-#define TK_LANE_BITS 11
+#define TK_LANE_BITS 12
 tk_expand tk_dsp_expand1_a8, tk_dsp_expand1_a4, tk_dsp_expand1_a2;
 tk_expand tk_dsp_expand4_a8, tk_dsp_expand4_a4, tk_dsp_expand4_a2;
 tk_expand tk_dsp_expand8_a4, tk_dsp_expand8_a2;
 tk_multiply tk_dsp_multiply1_w8, tk_dsp_multiply1_w4, tk_dsp_multiply1_w2;
 tk_multiply tk_dsp_multiply4_w16, tk_dsp_multiply4_w8, tk_dsp_multiply4_w4, tk_dsp_multiply4_w2;
 tk_multiply tk_dsp_multiply8_w4, tk_dsp_multiply8_w2;
+
+// Cores without SIMD. Columns are bytes, those of a group side by side; a group of eight has words
+// that two pixels share (8), or four of 2 bits (8q).
+tk_expand tk_plain_expand1_a8, tk_plain_expand1_a4, tk_plain_expand1_a2;
+tk_expand tk_plain_expand4_a8, tk_plain_expand4_a4, tk_plain_expand4_a2;
+tk_expand tk_plain_expand8_a8, tk_plain_expand8_a4, tk_plain_expand8_a2, tk_plain_expand8q_a2;
+tk_multiply tk_plain_multiply1_w8, tk_plain_multiply1_w4, tk_plain_multiply1_w2;
+tk_multiply tk_plain_multiply4_w8, tk_plain_multiply4_w4, tk_plain_multiply4_w2;
+tk_multiply tk_plain_multiply8_w8, tk_plain_multiply8_w4, tk_plain_multiply8_w2;
+tk_multiply tk_plain_multiply8q_w8, tk_plain_multiply8q_w2;
 
 // Cortex-M with vectors (MVE). Columns are bytes; each pixel of a group has a row of its own, `length`
 // bytes from the one before.

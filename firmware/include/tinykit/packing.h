@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations of 8, 4 or 2 bits in memory: little end first, each pixel from a byte boundary.
+// Activations of 8, 4, 2 bits or 1 in memory: little end first, each pixel from a byte boundary. A
+// single bit stands for +1 where it is set and for -1 where it is not.
 #ifndef TINYKIT_PACKING_H
 #define TINYKIT_PACKING_H
 
@@ -25,6 +26,9 @@ static inline int32_t tk_get(const uint8_t *pixel, size_t index, unsigned bits)
     if (bits == 8u) {
         return (int8_t)pixel[index];
     }
+    if (bits == 1u) {
+        return ((pixel[index >> 3] >> (index & 7u)) & 1) * 2 - 1;
+    }
     if (bits == 4u) {
         const uint32_t byte = pixel[index >> 1];
         return (int32_t)((byte >> ((index & 1u) * 4u) & 15u) ^ 8u) - 8;
@@ -39,6 +43,11 @@ static inline void tk_put(uint8_t *pixel, size_t index, unsigned bits, int32_t v
 {
     if (bits == 8u) {
         pixel[index] = (uint8_t)value;
+    } else if (bits == 1u) {
+        const uint32_t at = (uint32_t)(index & 7u);
+        const uint32_t bit = (uint32_t)(value > 0) << at;
+        uint8_t *byte = &pixel[index >> 3];
+        *byte = (uint8_t)(at != 0 ? (*byte | bit) : bit);
     } else if (bits == 4u) {
         const uint32_t nibble = (uint32_t)value & 15u;
         uint8_t *byte = &pixel[index >> 1];

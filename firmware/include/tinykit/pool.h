@@ -20,7 +20,7 @@ typedef struct {
     uint16_t stride_height, stride_width;
     // Rows above and columns left of the input; they do not count.
     uint8_t pad_top, pad_left;
-    // Width of a value in bits, 8, 4 or 2, the same in and out.
+    // Width of a value in bits, 8, 4 or 2, the same in and out; 1 for tk_maxpool2d_bits.
     uint8_t bits;
 } tk_pool_params;
 
@@ -29,5 +29,8 @@ tk_status tk_avgpool2d(const tk_pool_params *p, const void *in, void *out);
 
 // Maximum.
 tk_status tk_maxpool2d(const tk_pool_params *p, const void *in, void *out);
+
+// Maximum of values of one bit.
+tk_status tk_maxpool2d_bits(const tk_pool_params *p, const void *in, void *out);
 
 #endif

@@ -12,7 +12,7 @@ typedef struct {
     uint32_t values;
     // Channels of a pixel before and after.
     uint32_t in_channels, out_channels;
-    // Width of a value in bits, 4 or 2.
+    // Width of a value in bits, 4, 2 or 1.
     uint8_t bits;
 } tk_repack_params;
 

@@ -148,6 +148,38 @@ static inline int32_t tk_ssat2(int32_t a)
     return result;
 }
 
+// acc + the upper 32 of the 48 bits of a * b.low
+static inline int32_t tk_smlawb(int32_t a, uint32_t b, int32_t acc)
+{
+    return __smlawb(a, (int32_t)b, acc);
+}
+
+// acc + the upper 32 of the 48 bits of a * b.high
+static inline int32_t tk_smlawt(int32_t a, uint32_t b, int32_t acc)
+{
+    return __smlawt(a, (int32_t)b, acc);
+}
+
+// Two signed halves cut to 0..255.
+static inline uint32_t tk_usat16_8(uint32_t a)
+{
+    uint32_t result;
+    __asm__("usat16 %0, #8, %1" : "=r"(result) : "r"(a));
+    return result;
+}
+
+// Four sums of unsigned bytes, those above 255 cut to it.
+static inline uint32_t tk_uqadd8(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__uqadd8((uint8x4_t)a, (uint8x4_t)b);
+}
+
+// Four sums of bytes modulo 256.
+static inline uint32_t tk_uadd8(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__uadd8((uint8x4_t)a, (uint8x4_t)b);
+}
+
 #else
 
 #if defined(TK_EMULATE_DSP)
@@ -227,6 +259,40 @@ static inline int32_t tk_ssat4(int32_t a)
 static inline int32_t tk_ssat2(int32_t a)
 {
     return a > 1 ? 1 : a < -2 ? -2 : a;
+}
+
+static inline int32_t tk_smlawb(int32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int32_t)((int64_t)a * (int16_t)b >> 16);
+}
+
+static inline int32_t tk_smlawt(int32_t a, uint32_t b, int32_t acc)
+{
+    return tk_smlawb(a, b >> 16, acc);
+}
+
+static inline uint32_t tk_usat16_8(uint32_t a)
+{
+    const int32_t low = (int16_t)a, high = (int16_t)(a >> 16);
+    const uint32_t first = low < 0 ? 0u : low > 255 ? 255u : (uint32_t)low;
+    const uint32_t second = high < 0 ? 0u : high > 255 ? 255u : (uint32_t)high;
+    return first | second << 16;
+}
+
+static inline uint32_t tk_uqadd8(uint32_t a, uint32_t b)
+{
+    uint32_t result = 0;
+    for (unsigned at = 0; at < 32u; at += 8u) {
+        const uint32_t sum = (a >> at & 255u) + (b >> at & 255u);
+        result |= (sum > 255u ? 255u : sum) << at;
+    }
+    return result;
+}
+
+static inline uint32_t tk_uadd8(uint32_t a, uint32_t b)
+{
+    const uint32_t top = 0x80808080u;
+    return ((a & ~top) + (b & ~top)) ^ ((a ^ b) & top);
 }
 
 #endif

@@ -102,21 +102,49 @@ static void place_group(gather *g, uint32_t first, uint32_t pixels)
     }
 }
 
-tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *scratch)
+// Copies the input with its padding to `padded`; returns what stands behind.
+static uint8_t *pad(const tk_conv2d_params *p, const uint8_t *in, uint8_t *padded)
+{
+    const uint32_t row = (uint32_t)p->in_width * p->pixel_bytes;
+    const uint32_t padded_row = (uint32_t)p->padded_width * p->pixel_bytes;
+    uint8_t *end = padded + ((p->padded_height * padded_row + 3u) & ~3u);
+    memset(padded, p->blank, (size_t)(end - padded));
+    uint8_t *to = padded + p->pad_top * padded_row + (uint32_t)p->pad_left * p->pixel_bytes;
+    for (uint32_t left = p->in_height; left != 0; --left, in += row, to += padded_row) {
+        memcpy(to, in, row);
+    }
+    return end;
+}
+
+void tk_conv2d_pixels(const tk_conv2d_params *p, const void *in, void *out, void *scratch,
+                      uint32_t first, uint32_t count)
 {
     gather g = {.p = p, .in = in, .columns = scratch};
-    const uint32_t total = (uint32_t)p->out_height * p->out_width;
-    const uint32_t groups = (total + p->group - 1u) / p->group;
+    const uint32_t groups = (count + p->group - 1u) / p->group;
     const size_t out_bytes = tk_pixel_bytes(p->matmul.channels, p->matmul.output.bits);
     g.border = g.columns + p->column_bytes;
     g.last_x = p->in_width - p->run_pixels;
     g.border_bytes = ((uint32_t)p->run_pixels * p->pixel_bytes + 3u) & ~3u;
     for (uint32_t i = 0; i < groups; ++i) {
-        const uint32_t first = (p->backward ? groups - 1u - i : i) * p->group;
-        const uint32_t pixels = total - first < p->group ? total - first : p->group;
-        place_group(&g, first, pixels);
+        const uint32_t at = (p->backward ? groups - 1u - i : i) * p->group;
+        const uint32_t pixels = count - at < p->group ? count - at : p->group;
+        place_group(&g, first + at, pixels);
         gather_group(&g);
-        p->multiply(&p->matmul, g.columns, pixels, (uint8_t *)out + first * out_bytes);
+        p->multiply(&p->matmul, g.columns, pixels, (uint8_t *)out + at * out_bytes);
     }
+}
+
+tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *scratch)
+{
+    const uint32_t total = (uint32_t)p->out_height * p->out_width;
+    if (p->padded_height == 0) {
+        tk_conv2d_pixels(p, in, out, scratch, 0, total);
+        return TK_OK;
+    }
+    tk_conv2d_params inner = *p;
+    inner.in_height = p->padded_height;
+    inner.in_width = p->padded_width;
+    inner.pad_top = inner.pad_left = 0;
+    tk_conv2d_pixels(&inner, scratch, out, pad(p, in, scratch), 0, total);
     return TK_OK;
 }

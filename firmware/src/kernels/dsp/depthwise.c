@@ -1,88 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Depthwise convolution for cores with DSP instructions, one channel at a time.
-//
-// A channel's pixels lie far apart in memory. Copied to a plane of halves, two neighbours make one
-// operand of SMLAD, and borders need no care, for the padding is there too. Two channels are copied
-// at once, where bytes allow.
-#include "tinykit/depthwise.h"
+// Depthwise convolution with any kernel, any output.
+#include "depthwise_frame.h"
 
-#include "depthwise_3x3.h"
-#include "finish.h"
-
-typedef struct {
-    const tk_depthwise_params *p;
-    // Planes of one channel or of two, their rows on word boundaries.
-    int16_t *plane;
-    // Halves in a plane.
-    uint32_t plane_size;
-    // The taps times TK_SUM_UNIT, each kernel row filled up to an even number with zero.
-    int16_t *taps;
-    // Bytes from one output pixel to the next.
-    uint32_t out_bytes;
-} frame;
-
-// Fills the planes with zero points; copying then leaves the padding alone.
-static void blank_planes(const frame *f, uint32_t planes)
+// Unpacks the taps of one channel times TK_SUM_UNIT, each kernel row filled up to an even number
+// with zero.
+static void read_taps(const frame *f, const uint8_t *packed)
 {
     const tk_depthwise_params *p = f->p;
-    const int32_t blank = p->in_zero_point + tk_unpack_offset(p->in_bits);
-    const uint32_t pair = (uint32_t)(blank & 0xFFFF) | (uint32_t)blank << 16;
-    int16_t *at = f->plane;
-    for (uint32_t i = planes * f->plane_size / 2u; i != 0; --i, at += 2) {
-        tk_store32_aligned(at, pair);
-    }
-}
-
-// Where the first pixel goes.
-static int16_t *plane_start(const frame *f)
-{
-    return f->plane + (uint32_t)f->p->pad_top * f->p->plane_width + f->p->pad_left;
-}
-
-// Copies input channels `c` and `c` + 1, of 8 bits, to both planes; `c` is even.
-static void copy_two(const frame *f, const uint8_t *in, uint32_t c)
-{
-    const tk_depthwise_params *p = f->p;
-    const uint32_t step = p->in_channels, width = p->in_width;
-    int16_t *first = plane_start(f), *second = first + f->plane_size;
-    in += c;
-    for (uint32_t row = p->in_height; row != 0; --row) {
-        uint32_t x = 0;
-        for (; x + 2 <= width; x += 2, in += 2 * step) {
-            const uint32_t both = tk_pack_low(tk_load16(in), tk_load16(in + step));
-            tk_store32(first + x, tk_sxtb16(both));
-            tk_store32(second + x, tk_sxtb16_ror8(both));
-        }
-        if (x < width) {
-            first[x] = (int8_t)in[0];
-            second[x] = (int8_t)in[1];
-            in += step;
-        }
-        first += p->plane_width;
-        second += p->plane_width;
-    }
-}
-
-// Copies input channel `c` of any width.
-static void copy_one(const frame *f, const uint8_t *in, uint32_t c)
-{
-    const tk_depthwise_params *p = f->p;
-    const size_t bytes = tk_pixel_bytes(p->in_channels, p->in_bits);
-    const int32_t offset = tk_unpack_offset(p->in_bits);
-    int16_t *to = plane_start(f);
-    for (uint32_t row = p->in_height; row != 0; --row, to += p->plane_width) {
-        for (uint32_t x = 0; x < p->in_width; ++x, in += bytes) {
-            to[x] = (int16_t)(tk_get(in, c, p->in_bits) + offset);
-        }
-    }
-}
-
-// The taps of one channel from its place in the stream.
-static void read_taps(const frame *f, const uint32_t *stream)
-{
-    const tk_depthwise_params *p = f->p;
-    const uint8_t *packed = (const uint8_t *)stream;
-    int16_t *tap = f->taps;
+    int16_t *tap = f->spare;
     uint32_t i = 0;
     for (uint32_t row = 0; row < p->kernel_height; ++row) {
         for (uint32_t col = 0; col < p->kernel_width; ++col, ++i) {
@@ -94,12 +19,12 @@ static void read_taps(const frame *f, const uint32_t *stream)
     }
 }
 
-// The sum of any kernel at `x`: pairs of taps where they are neighbours.
+// The sum at `x`: pairs of taps where they are neighbours.
 static int32_t sum_at(const frame *f, const int16_t *x, int32_t sum)
 {
     const tk_depthwise_params *p = f->p;
     const uint32_t width = p->kernel_width, taps = (width + 1u) & ~1u;
-    const int16_t *tap = f->taps;
+    const int16_t *tap = f->spare;
     for (uint32_t row = p->kernel_height; row != 0; --row, tap += taps) {
         if (p->dilation_width == 1) {
             for (uint32_t i = 0; i < taps; i += 2) {
@@ -115,60 +40,24 @@ static int32_t sum_at(const frame *f, const int16_t *x, int32_t sum)
     return sum;
 }
 
-// One channel with any kernel; `scale` is its bias times TK_SUM_UNIT, multiplier and power.
-static void convolve_any(const frame *f, const int16_t *plane, const int32_t scale[3], uint32_t c,
-                         uint8_t *out)
+static void convolve(const frame *f, const int16_t *plane, const uint32_t *scale,
+                     const uint8_t *taps, const tk_target *target)
 {
     const tk_depthwise_params *p = f->p;
-    tk_target target = {&p->output, out, 0, c, 1};
+    const int32_t bias = (int32_t)scale[0] * TK_SUM_UNIT;
+    tk_target t = *target;
+    read_taps(f, taps);
     for (uint32_t row = 0; row < p->out_height; ++row) {
         const int16_t *x = plane + row * p->stride_height * p->plane_width;
         for (uint32_t col = 0; col < p->out_width; ++col, x += p->stride_width) {
-            int32_t sum = sum_at(f, x, scale[0]);
-            tk_dsp_finish(&target, scale[1], scale[2], &sum);
-            target.out += f->out_bytes;
+            int32_t sum = sum_at(f, x, bias);
+            tk_dsp_finish(&t, scale + 1, &sum);
+            t.out += t.stride;
         }
     }
-}
-
-// Convolves the plane of output channel `c`; returns what follows it in the stream.
-static const uint32_t *convolve(const frame *f, const int16_t *plane, const uint32_t *stream,
-                                uint32_t c, uint8_t *out)
-{
-    const tk_depthwise_params *p = f->p;
-    const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
-    if (tk_is_3x3(p)) {
-        tk_convolve_3x3(p, plane, stream, c, out);
-    } else {
-        const int32_t scale[3] = {(int32_t)stream[0] * TK_SUM_UNIT, (int32_t)stream[1],
-                                  (int32_t)stream[2]};
-        read_taps(f, stream + 3);
-        convolve_any(f, plane, scale, c, out);
-    }
-    return stream + 3 + (taps * p->weight_bits + 31u) / 32u;
 }
 
 tk_status tk_dsp_depthwise(const tk_depthwise_params *p, const void *in, void *out, void *scratch)
 {
-    const uint32_t repeat = p->channels / p->in_channels;
-    const uint32_t together = repeat == 1 && p->in_bits == 8 && (p->channels & 1u) == 0 ? 2 : 1;
-    const uint32_t *stream = p->stream;
-    frame f = {.p = p, .plane = scratch};
-    f.plane_size = (uint32_t)p->plane_height * p->plane_width + 2;
-    f.taps = f.plane + together * f.plane_size;
-    f.out_bytes = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
-    blank_planes(&f, together);
-    for (uint32_t c = 0; c < p->channels;) {
-        if (together == 2) {
-            copy_two(&f, in, c);
-        } else {
-            copy_one(&f, in, c / repeat);
-        }
-        const uint32_t end = c + (together == 2 ? 2 : repeat);
-        for (const int16_t *plane = f.plane; c < end; ++c) {
-            stream = convolve(&f, plane, stream, c, out);
-            plane += together == 2 ? f.plane_size : 0;
-        }
-    }
-    return TK_OK;
+    return run_channels(p, in, out, scratch, convolve);
 }

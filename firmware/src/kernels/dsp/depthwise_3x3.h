@@ -8,8 +8,7 @@
 #ifndef TINYKIT_DSP_DEPTHWISE_3X3_H
 #define TINYKIT_DSP_DEPTHWISE_3X3_H
 
-#include "finish.h"
-#include "tinykit/depthwise.h"
+#include "depthwise_frame.h"
 
 // All that the inner loop needs of a channel, in the order in which it is loaded.
 typedef struct {
@@ -23,34 +22,28 @@ typedef struct {
     int32_t zero_point;
 } tk_taps_3x3;
 
-TK_INLINE int tk_is_3x3(const tk_depthwise_params *p)
-{
-    return p->kernel_height == 3 && p->kernel_width == 3 && p->dilation_height == 1 &&
-           p->dilation_width == 1 && p->stride_width <= 2;
-}
-
 TK_INLINE uint32_t tk_pair_of(int32_t low, int32_t high)
 {
     return tk_pack_low((uint32_t)(low * TK_SUM_UNIT), (uint32_t)(high * TK_SUM_UNIT));
 }
 
-static void tk_read_3x3(const tk_depthwise_params *p, const uint32_t *stream, tk_taps_3x3 *taps)
+// Unpacks the packed taps of a channel.
+static void tk_read_3x3(const tk_depthwise_params *p, const uint32_t *scale, const uint8_t *packed,
+                        tk_taps_3x3 *taps)
 {
-    const uint8_t *packed = (const uint8_t *)(stream + 3);
-    const uint32_t bits = p->weight_bits;
-    taps->bias = (int32_t)stream[0] * TK_SUM_UNIT;
-    taps->multiplier = (int32_t)stream[1];
-    taps->power = (int32_t)stream[2];
+    taps->bias = (int32_t)scale[0] * TK_SUM_UNIT;
+    taps->multiplier = (int32_t)scale[1];
+    taps->power = (int32_t)scale[2];
     taps->zero_point = p->output.zero_point;
-    for (uint32_t row = 0; row < 3; ++row, packed += bits == 8 ? 3 : 0) {
+    for (uint32_t row = 0; row < 3; ++row) {
         int32_t w[3];
-        if (bits == 8) {
-            w[0] = (int8_t)packed[0];
-            w[1] = (int8_t)packed[1];
-            w[2] = (int8_t)packed[2];
+        if (p->weight_bits == 8) {
+            w[0] = (int8_t)packed[3 * row];
+            w[1] = (int8_t)packed[3 * row + 1];
+            w[2] = (int8_t)packed[3 * row + 2];
         } else {
             for (uint32_t i = 0; i < 3; ++i) {
-                w[i] = tk_get(packed, 3 * row + i, bits);
+                w[i] = tk_get(packed, 3 * row + i, p->weight_bits);
             }
         }
         taps->pair[2 * row] = tk_pair_of(w[0], w[1]);
@@ -165,66 +158,25 @@ typedef struct {
     uint32_t step;
 } tk_walk_3x3;
 
-// All outputs of a channel, as bytes.
-static __attribute__((noinline)) void tk_plain_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 rows,
-                                                   const tk_walk_3x3 *walk, uint8_t *out)
+// Moves the rows to the next row of outputs.
+TK_INLINE void tk_next_row_3x3(tk_rows_3x3 *rows, const tk_walk_3x3 *walk)
 {
-    const uint32_t step = walk->step;
-    for (uint32_t row = walk->rows; row != 0; --row) {
-        for (uint32_t left = walk->pairs; left != 0; --left) {
-            int32_t value[2];
-            tk_two_3x3(taps, &rows, value);
-            out[0] = (uint8_t)value[0];
-            out[step] = (uint8_t)value[1];
-            out += 2 * step;
-        }
-        for (uint32_t left = walk->singles; left != 0; --left, out += step) {
-            *out = (uint8_t)tk_one_3x3(taps, &rows);
-        }
-        rows.x0 += walk->skip;
-        rows.x1 += walk->skip;
-        rows.x2 += walk->skip;
-    }
+    rows->x0 += walk->skip;
+    rows->x1 += walk->skip;
+    rows->x2 += walk->skip;
 }
 
-// The same for outputs of any kind.
-static __attribute__((noinline)) void tk_any_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 rows,
-                                                 const tk_walk_3x3 *walk, tk_target *target)
+TK_INLINE tk_walk_3x3 tk_walk_of(const tk_depthwise_params *p, uint32_t step)
 {
-    for (uint32_t row = walk->rows; row != 0; --row) {
-        for (uint32_t i = 0; i < walk->pairs + walk->singles; ++i) {
-            int32_t sum[2];
-            tk_sum_3x3(taps, &rows, sum);
-            tk_step_3x3(&rows);
-            target->pixels = i < walk->pairs ? 2 : 1;
-            tk_dsp_finish(target, taps->multiplier, taps->power, sum);
-            target->out += target->pixels * target->stride;
-        }
-        rows.x0 += walk->skip;
-        rows.x1 += walk->skip;
-        rows.x2 += walk->skip;
-    }
-}
-
-// Convolves a plane to output channel `c`.
-static void tk_convolve_3x3(const tk_depthwise_params *p, const int16_t *plane,
-                            const uint32_t *stream, uint32_t c, uint8_t *out)
-{
-    const uint32_t row = p->plane_width;
     const uint32_t pairs = p->stride_width == 1 ? p->out_width / 2u : 0;
     const uint32_t singles = p->out_width - 2 * pairs;
-    const uint32_t step = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
-    const tk_walk_3x3 walk = {p->out_height, pairs, singles,
-                              p->stride_height * row - 2 * (pairs + singles), step};
-    const tk_rows_3x3 rows = {plane, plane + row, plane + 2 * row};
-    tk_taps_3x3 taps;
-    tk_read_3x3(p, stream, &taps);
-    if (tk_is_plain(&p->output) && taps.power > 0) {
-        tk_plain_3x3(&taps, rows, &walk, out + c);
-    } else {
-        tk_target target = {&p->output, out, step, c, 1};
-        tk_any_3x3(&taps, rows, &walk, &target);
-    }
+    const uint32_t skip = (uint32_t)p->stride_height * p->plane_width - 2 * (pairs + singles);
+    return (tk_walk_3x3){p->out_height, pairs, singles, skip, step};
+}
+
+TK_INLINE tk_rows_3x3 tk_rows_of(const tk_depthwise_params *p, const int16_t *plane)
+{
+    return (tk_rows_3x3){plane, plane + p->plane_width, plane + 2u * p->plane_width};
 }
 
 #endif

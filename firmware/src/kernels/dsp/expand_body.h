@@ -54,15 +54,17 @@ TK_INLINE void expand_word(const uint8_t *pixel, uint32_t step, uint32_t *column
     }
 }
 
-// One word of two pixels that share a lane.
+// One word of two pixels that share a lane. The second one's 4 bits reach the top of the lane, so
+// they stay signed and have no offset.
 TK_INLINE void expand_two_words(const uint8_t *first, const uint8_t *second, uint32_t step,
                                 uint32_t *columns)
 {
-    const uint32_t a = load_values(first), b = load_values(second);
+    const uint32_t a = load_values(first);
+    const uint32_t b = ACTIVATION_BITS == 4 ? tk_load32(second) : load_values(second);
 #pragma GCC unroll 4
     for (uint32_t q = 0; q < PLANES; ++q, columns += 2 * step) {
-        tk_store32_aligned(columns, plane_even(a, q) + (plane_even(b, q) << TK_LANE_BITS));
-        tk_store32_aligned(columns + step, plane_odd(a, q) + (plane_odd(b, q) << TK_LANE_BITS));
+        tk_store32_aligned(columns, plane_even(a, q) | plane_even(b, q) << TK_LANE_BITS);
+        tk_store32_aligned(columns + step, plane_odd(a, q) | plane_odd(b, q) << TK_LANE_BITS);
     }
 }
 

@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finish.h"
 
-static void scale(const tk_target *t, int32_t multiplier, int32_t power, int32_t *sum)
+// Shifts below 2.
+static void finish_coarse(const tk_target *t, int32_t multiplier, int32_t shift, int32_t *sum)
 {
-    for (uint32_t i = 0; i < t->pixels; ++i) {
-        if (power > 0) {
-            tk_scale_sums(multiplier, power, t->q->zero_point, 1, &sum[i]);
-            sum[i] = tk_clamp(t->q, sum[i]);
-        } else {
-            sum[i] = tk_requantize_one(t->q, sum[i] / TK_SUM_UNIT, multiplier, power + 64);
-        }
+    uint8_t *out = t->out;
+    for (uint32_t i = 0; i < t->pixels; ++i, out += t->stride) {
+        tk_put_at(t, out, tk_requantize_one(t->q, sum[i] / TK_SUM_UNIT, multiplier, shift));
     }
 }
 
-void tk_dsp_finish(const tk_target *t, int32_t multiplier, int32_t power, int32_t *sum)
+void tk_dsp_finish(const tk_target *t, const uint32_t scale[2], int32_t *sum)
 {
+    const int32_t multiplier = (int32_t)scale[0], power = (int32_t)scale[1];
     uint8_t *out = t->out;
-    scale(t, multiplier, power, sum);
-    for (uint32_t i = 0; i < t->pixels; ++i, out += t->stride) {
-        tk_put(out, t->c, t->q->bits, sum[i]);
+    if (power <= 0) {
+        finish_coarse(t, multiplier, power + 64, sum);
+        return;
     }
+    for (uint32_t i = 0; i < t->pixels; ++i, out += t->stride) {
+        tk_scale_sums(multiplier, power, t->q->zero_point, 1, &sum[i]);
+        tk_put_at(t, out, tk_clamp(t->q, sum[i]));
+    }
+}
+
+void tk_dsp_finish_channel(const tk_matmul *m, uint8_t *out, uint32_t c, uint32_t pixels,
+                           const uint32_t scale[2], int32_t *sum)
+{
+    const uint32_t stride = (uint32_t)tk_pixel_bytes(m->channels, m->output.bits);
+    tk_target t = tk_aim(&m->output, out, stride, c, 0);
+    t.pixels = pixels;
+    tk_dsp_finish(&t, scale, sum);
 }

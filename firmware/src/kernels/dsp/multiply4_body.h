@@ -29,22 +29,24 @@ TK_INLINE const uint32_t *sum_channel(const tk_matmul *m, const uint32_t *stream
 TK_INLINE void multiply4(const tk_matmul *m, const void *columns, uint32_t pixels, uint8_t *out)
 {
     const uint32_t channels = m->channels;
-    const uint32_t stride = (uint32_t)tk_pixel_bytes(channels, m->output.bits);
-    const int plain = tk_is_plain(&m->output) && pixels == 4;
-    tk_target target = {&m->output, out, stride, 0, pixels};
+    const int full = pixels == 4 && tk_clamps_at_width(&m->output);
+    const int bytes = m->output.bits == 8;
     const uint32_t *stream = m->stream;
-    for (; target.c < channels; ++target.c) {
+    for (uint32_t c = 0; c < channels; ++c) {
         int32_t sum[4];
         stream = sum_channel(m, stream, columns, sum);
-        const int32_t multiplier = (int32_t)stream[0], power = (int32_t)stream[1];
-        stream += 2;
-        if (plain && power > 0) {
-            tk_scale_sums(multiplier, power, m->output.zero_point, 4, sum);
-            tk_store_bytes(4, sum, stride, out + target.c);
+        if (full && (int32_t)stream[1] > 0) {
+            if (bytes) {
+                tk_scale_sums((int32_t)stream[0], (int32_t)stream[1], m->output.zero_point, 4, sum);
+                tk_store_bytes(4, sum, channels, out + c);
+            } else {
+                tk_finish_fields(m, stream, c, 4, out, sum);
+            }
         } else {
             int32_t kept[4] = {sum[0], sum[1], sum[2], sum[3]};
-            tk_dsp_finish(&target, multiplier, power, kept);
+            tk_dsp_finish_channel(m, out, c, pixels, stream, kept);
         }
+        stream += 2;
     }
 }
 

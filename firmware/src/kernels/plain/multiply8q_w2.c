@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights of 2 bits, eight pixels, four in a word.
+#define WEIGHT_BITS 2
+#define PIXELS 8
+#define LANE_BITS 8
+#include "multiply_body.h"
+
+TK_MULTIPLY_DEFINE(tk_plain_multiply8q_w2)
