@@ -45,7 +45,7 @@ def test_a_baseline_keeps_figures_only_and_what_was_not_measured_again(tmp_path:
     assert list(kept) == ["kws-w8a8", "dense-w8a8"]
     assert kept["dense-w8a8"].figures == figures(flash=1)
     assert kept["kws-w8a8"].exact
-    assert all(one.layers == () for one in kept.values())
+    assert all(one.layers == () and one.tools == "" for one in kept.values())
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,9 @@ class Binary(c.Structure):
         *_fields(c.c_uint16, "in_height", "in_width", "pixel_bytes", "out_height", "out_width"),
         *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
         *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
-        *_fields(c.c_uint8, "pad_left", "chained"),
+        *_fields(c.c_uint8, "pad_left", "digits"),
         *_fields(c.c_uint16, "channels", "words"),
-        ("rows", c.c_void_p),
+        ("count", c.c_void_p),
         ("output", Output),
         ("stream", c.POINTER(c.c_uint32)),
     )
@@ -196,7 +196,7 @@ def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | No
     pointer = stream.ctypes.data_as(c.POINTER(c.c_uint32))
     if layer.binary is not None:
         params.stream, params.output = pointer, output
-        params.rows = c.cast(getattr(library, layer.binary.rows), c.c_void_p).value
+        params.count = c.cast(getattr(library, layer.binary.function), c.c_void_p).value
         return params, stream
     assert s is not None
     if layer.matmul is None:

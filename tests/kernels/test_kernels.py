@@ -14,6 +14,7 @@ import pytest
 from growing import growing_network
 
 from tinykit.codegen import kernels as kernels_module
+from tinykit.codegen.isa import ISAS
 from tinykit.codegen.kernels import Layer, add_layer, choose_kernels, is_alias, reshape_layer
 from tinykit.network import Add, AvgPool2D, MaxPool2D, Network, Reshape, Tensor, add_rescale
 from tinykit.network.interpreter import run_op
@@ -26,7 +27,7 @@ WIDTHS = (8, 4, 2)
 TRIPLES = list(product(WIDTHS, WIDTHS, WIDTHS))
 
 
-@pytest.fixture(scope="module", params=["dsp", "mve", "riscv", "thumb"])
+@pytest.fixture(scope="module", params=ISAS)
 def library(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("k")
     return request.param, kernel_library.build(folder, isa=request.param)

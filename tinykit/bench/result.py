@@ -75,7 +75,7 @@ class Result:
     counted: str
     board: str
     network: str
-    tools: str
+    tools: str = ""
     compiler: str = ""
     figures: Figures | None = None
     differences: tuple[str, ...] = ()
@@ -135,7 +135,8 @@ def save(path: Path, results: Iterable[Result], *, brief: bool = False) -> None:
     Args:
         path: the file.
         results: in the order in which they stand there.
-        brief: leave out the records of single layers, and what could not be measured.
+        brief: leave out the records of single layers, the digest of the tools, which every commit
+            changes, and what could not be measured.
 
     Raises:
         TinykitError: the file cannot be written.
@@ -146,7 +147,7 @@ def save(path: Path, results: Iterable[Result], *, brief: bool = False) -> None:
         if brief:
             if not result.exact:
                 continue
-            del document["layers"]
+            del document["layers"], document["tools"]
         lines.append(json.dumps(document))
     body = ",\n".join(lines)
     head = f'{{"format": {FORMAT}, "tinykit": {json.dumps(__version__)}, "results": [\n'

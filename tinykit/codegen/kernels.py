@@ -99,7 +99,7 @@ class Layer:
         fields: scalar members of the params, in the order of the C struct.
         stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
         matmul: how it is multiplied, or None.
-        binary: how its rows are counted, or None.
+        binary: how its one-bit products are counted, or None.
         scaling: the requantisation, or None.
         table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
@@ -310,13 +310,14 @@ def _conv2d(
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
     run_step = pack.padded(run_values, variant.run_block)
-    run_step *= 1 if variant.apart else variant.column_bytes
+    if not variant.apart:
+        run_step *= variant.column_bytes
     padded = (0, 0) if strips else _padded_input(window, x, y)
     before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
-    border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
-    row_bytes = matmul.length * variant.column_bytes
-    columns = row_bytes if variant.apart else window.kernel[0] * runs * run_step
-    borders = variant.group * border if any(op.padding) and not before else 0
+    columns = matmul.length * variant.column_bytes
+    border = 0
+    if any(op.padding) and not before:
+        border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
     return Layer(
         index=index,
         op=op,
@@ -351,7 +352,7 @@ def _conv2d(
         stream=stream,
         matmul=matmul,
         scaling=scaling,
-        scratch_bytes=before + max(columns + borders, row_bytes),
+        scratch_bytes=before + columns + variant.group * border,
         macs=y.shape[0] * y.shape[1] * rows.size,
         weight_bits=op.weight_bits,
         overlap=overlap.ANYWHERE
@@ -503,20 +504,18 @@ def _plain_depthwise(
             pack.short_shift_words(scaling.shift),
         ),
         pack.padded(plane[0] * plane[1], 4) + window.kernel[0] * window.kernel[1],
-        False,
+        True,
     )
 
 
 def _mve_depthwise(
     op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
 ) -> _DepthwiseKernel:
-    """Strips and sums where tiles do, else where the taps lie and a ring of rows; see mve/."""
-    taps, plane = _taps(op), _plane(window)
-    scale = (
-        pack.as_words(scaling.bias),
-        pack.as_words(scaling.multiplier),
-        pack.negated_words(scaling.shift),
-    )
+    """Tiles of columns for the 3x3 kernel, else channels in lanes; see mve/depthwise*.c."""
+    taps = _taps(op)
+    bias, multiplier = pack.as_words(scaling.bias), pack.as_words(scaling.multiplier)
+    shift = pack.negated_words(scaling.shift)
+    plane = _plane(window)
     tiled = (
         window.kernel == (3, 3)
         and window.stride == window.dilation == (1, 1)
@@ -524,25 +523,29 @@ def _mve_depthwise(
         and op.depth_multiplier == 1
         and len(taps) % 4 == 0
     )
-    if not tiled:
-        places = taps.shape[1] + taps.shape[1] % 2
+    if tiled:
+        along = 0 if window.output[0] > window.output[1] else 1
+        # Two strips, the sums of one, four rows unpacked; see mve/depthwise_3x3.c.
+        strips = 2 * 16 * (plane[along] + 4)
+        sums = 16 * 4 * -(-window.output[along] // 2)
+        rows = 4 * 4 * window.input[along] if x.bits < 8 else 0
         return _DepthwiseKernel(
-            "tk_mve_depthwise",
-            ("kernels/mve/depthwise.c",),
-            pack.mve_depthwise_stream(taps, *scale),
-            4 * places + 16 * window.extent[0] * plane[1],
-            True,
+            function="tk_mve_depthwise_3x3",
+            sources=("kernels/mve/depthwise_3x3.c",),
+            stream=pack.mve_depthwise_3x3_stream(
+                bias, taps, multiplier, shift, along_rows=along == 0
+            ),
+            scratch=strips + sums + rows,
+            narrow_in_place=True,
         )
-    along = 0 if window.output[0] > window.output[1] else 1
-    strips = 2 * 16 * (plane[along] + 4)
-    sums = 4 * 16 * -(-window.output[along] // 2)
-    unpacked = 4 * 4 * window.input[along] if x.bits < 8 else 0
+    # Where the taps lie, and a ring of rows; see mve/depthwise.c.
+    places = len(taps[0]) + len(taps[0]) % 2
     return _DepthwiseKernel(
-        "tk_mve_depthwise_3x3",
-        ("kernels/mve/depthwise_3x3.c",),
-        pack.mve_depthwise_3x3_stream(taps, *scale, along_rows=along == 0),
-        strips + sums + unpacked,
-        True,
+        function="tk_mve_depthwise",
+        sources=("kernels/mve/depthwise.c",),
+        stream=pack.mve_depthwise_stream(bias, taps, multiplier, shift),
+        scratch=4 * places + 16 * window.extent[0] * plane[1],
+        narrow_in_place=True,
     )
 
 
@@ -615,11 +618,14 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
     channels, depth = len(op.weight), op.weight.shape[-1]
     pixel_bytes = activation_bytes((depth,), 1)
     taps = op.weight.reshape(channels, -1, depth)
-    how = binary.choose_rows(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
+    how = binary.choose(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
     scaling = None
     if isinstance(op.requantize, Threshold):
         turned, limits = binary.count_limits(taps, op.bias, op.requantize)
-        stream = binary.bit_stream(binary.row_words(turned, how), limits)
+        if how.lanes:
+            stream = binary.lane_stream(turned, limits, how)
+        else:
+            stream = binary.bit_stream(binary.row_words(turned, how), limits)
     else:
         flat = taps.reshape(channels, -1).astype(np.int64)
         plain = _scaling(op.name, flat, op.bias, op.requantize, x, y)
@@ -635,7 +641,7 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
         kind="binary_conv2d" if isinstance(op, Conv2D) else "binary_dense",
         function="tk_binary",
         params_type="tk_binary_params",
-        sources=("kernels/binary.c", how.source, "kernels/binary_body.h"),
+        sources=("kernels/binary.c", how.source),
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -651,7 +657,7 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
             "dilation_width": window.dilation[1],
             "pad_top": window.before[0],
             "pad_left": window.before[1],
-            "chained": int(how.chained),
+            "digits": how.digits,
             "channels": channels,
             "words": how.words,
         },

@@ -242,7 +242,7 @@ def mve_stream_of_fours(
 
 
 def mve_depthwise_stream(
-    taps: Int8Array, bias: WordArray, multiplier: WordArray, shift: WordArray
+    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
     """As mve/depthwise.c reads it: taps (c, taps) as bytes, in blocks of 16 channels."""
     channels, count = taps.shape
@@ -258,7 +258,7 @@ def mve_depthwise_stream(
 
 
 def mve_depthwise_3x3_stream(
-    taps: Int8Array, bias: WordArray, multiplier: WordArray, shift: WordArray, *, along_rows: bool
+    bias: WordArray, taps: Int8Array, multiplier: WordArray, shift: WordArray, *, along_rows: bool
 ) -> WordArray:
     """As mve/depthwise_3x3.c reads it.
 

@@ -46,7 +46,8 @@ _CODE: dict[str, tuple[int, int, int, int]] = {
     "add_table":    (160, 124, 124, 132),
     "maxpool2d_bits": (264, 268, 276, 240),
     "binary":       (620, 664, 668, 680),
-    # The rows of one-bit layers, and what each word of a row adds.
+    "binary_lanes": (1244, 1280, 1316, 1744),
+    # One-bit layers row by row, and what each word of a row adds.
     "binary_bits":   (300, 280, 280, 340),
     "binary_bits_word": (25, 22, 22, 42),
     "binary_values": (480, 455, 455, 520),
@@ -142,7 +143,7 @@ def _code_parts(network: Network, layers: Sequence[Layer], frontend: Frontend | 
     for layer in layers:
         if layer.binary is not None:
             parts.add("binary")
-            rows[layer.binary.rows] = _rows_parts(layer.binary)
+            rows[layer.binary.function] = _count_parts(layer.binary)
         elif layer.function == "tk_maxpool2d_bits":
             parts.add("maxpool2d_bits")
         else:
@@ -156,8 +157,10 @@ def _code_parts(network: Network, layers: Sequence[Layer], frontend: Frontend | 
     return ["base", *sorted(parts), *chain(*rows.values()), *["layer"] * len(layers)]
 
 
-def _rows_parts(how: Binary) -> list[str]:
-    kind = "binary_bits" if "_bits" in how.rows else "binary_values"
+def _count_parts(how: Binary) -> list[str]:
+    if how.lanes:
+        return ["binary_lanes"]
+    kind = "binary_bits" if "_bits" in how.function else "binary_values"
     return [kind, *[f"{kind}_word"] * (how.words if how.known else _WORDS_OF_ANY)]
 
 

@@ -80,10 +80,10 @@ def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) 
     """
     if isa == "dsp":
         return _dsp(weight_bits, activation_bits, single)
-    if isa == "mve":
-        return [_mve_variant(weight_bits, activation_bits, 1 if single else 4)]
     if isa in ROWS:
         return _plain(weight_bits, activation_bits, single, ROWS[isa])
+    if isa == "mve":
+        return [_mve_variant(weight_bits, activation_bits, 1 if single else 4)]
     raise NotImplementedError(isa)
 
 
@@ -126,31 +126,6 @@ def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:
     )
 
 
-def _mve_variant(storage: int, activation_bits: int, group: int) -> Variant:
-    folder = "kernels/mve"
-    return Variant(
-        expand=f"tk_mve_expand{group}_a{activation_bits}",
-        multiply=f"tk_mve_multiply{group}_w{storage}",
-        sources=(
-            f"{folder}/expand_a{activation_bits}.c",
-            f"{folder}/multiply{group}_w{storage}.c",
-        ),
-        group=group,
-        storage=storage,
-        run_block=1,
-        block=128 // storage,
-        column_bytes=group,
-        planes=8,
-        sum_shift=0,
-        lane_limit=None,
-        rows=pack.mve_row_words,
-        stream=pack.mve_stream_of_fours if group == 1 else pack.mve_stream_of_pairs,
-        odd_bias=False,
-        shift=pack.negated_words,
-        apart=True,
-    )
-
-
 def _plain(weight_bits: int, activation_bits: int, single: bool, rows: int) -> list[Variant]:
     widths = [weight_bits] if weight_bits == 8 else [weight_bits, 8]
     if single:
@@ -190,6 +165,31 @@ def _plain_variant(group: str, storage: int, activation_bits: int, rows: int) ->
         stream=partial(pack.stream_of_blocks, channels=rows, bits=storage),
         shift=pack.short_shift_words,
         odd_bias=False,
+    )
+
+
+def _mve_variant(storage: int, activation_bits: int, group: int) -> Variant:
+    folder = "kernels/mve"
+    return Variant(
+        expand=f"tk_mve_expand{group}_a{activation_bits}",
+        multiply=f"tk_mve_multiply{group}_w{storage}",
+        sources=(
+            f"{folder}/expand_a{activation_bits}.c",
+            f"{folder}/multiply{group}_w{storage}.c",
+        ),
+        group=group,
+        storage=storage,
+        run_block=1,
+        block=128 // storage,
+        column_bytes=group,
+        planes=8,
+        sum_shift=0,
+        lane_limit=None,
+        rows=pack.mve_row_words,
+        stream=pack.mve_stream_of_fours if group == 1 else pack.mve_stream_of_pairs,
+        odd_bias=False,
+        shift=pack.negated_words,
+        apart=True,
     )
 
 

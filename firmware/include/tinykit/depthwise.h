@@ -43,10 +43,9 @@ typedef struct {
 typedef tk_status tk_depthwise_run(const tk_depthwise_params *p, const void *in, void *out,
                                    void *scratch);
 tk_depthwise_run tk_dsp_depthwise, tk_plain_depthwise;
+tk_depthwise_run tk_mve_depthwise, tk_mve_depthwise_3x3;
 // The 3x3 kernel, not dilated, of stride 1 or 2: outputs of any kind, and, where every shift is 2
 // or more, bytes that need no clamp but that of their width.
 tk_depthwise_run tk_dsp_depthwise_3x3_narrow, tk_dsp_depthwise_3x3;
-// Of any kind; and the 3x3 kernel, not dilated, of stride 1, where channels come in fours.
-tk_depthwise_run tk_mve_depthwise, tk_mve_depthwise_3x3;
 
 #endif

@@ -2,9 +2,9 @@
 // Depthwise convolution for cores without SIMD, one channel at a time.
 //
 // A channel's pixels lie far apart in memory. Copied to a plane of bytes, they are neighbours, and
-// borders need no care, for the padding is copied too. The 3x3 kernel then walks down each column of
-// the output with its taps in registers: of each row of the plane it loads three values, and adds
-// them to the three sums that they belong to.
+// borders need no care, for the padding is copied too. The 3x3 kernel then walks down each column
+// of the output with its taps in registers: of each row of the plane it loads three values, and
+// adds them to the three sums that they belong to.
 #include "tinykit/depthwise.h"
 
 #include <string.h>
@@ -102,8 +102,8 @@ static __attribute__((noinline)) void put_long(const channel *k, int32_t sum, ui
     *out = (uint8_t)((*out & k->keep) | (value & k->mask) << k->shift);
 }
 
-// Scales a sum and puts it where it belongs. `fast`: the output has 8 bits, the scaling is short and
-// the least output is the zero point.
+// Scales a sum and puts it where it belongs. `fast`: the output has 8 bits, the scaling is short
+// and the least output is the zero point.
 TK_INLINE void put(const channel *k, const tk_output *q, int fast, int32_t sum, uint8_t *out)
 {
     if (fast) {
@@ -291,13 +291,15 @@ static int is_3x3(const tk_depthwise_params *p)
            p->dilation_width == 1 && p->stride_height <= 2;
 }
 
-// Notes where values of output channel `c` go; returns the byte of the first.
-static uint8_t *place_channel(channel *k, uint32_t c, uint8_t *out)
+// Notes where values of output channel `c` go; returns the byte of the first. What follows a
+// channel in its byte is cleared by the first channel of the byte, unless it is still input that
+// lies there.
+static uint8_t *place_channel(channel *k, uint32_t c, int in_place, uint8_t *out)
 {
     const uint32_t bits = k->p->output.bits;
     k->mask = (1u << bits) - 1u;
     k->shift = c * bits & 7u;
-    k->keep = (1u << k->shift) - 1u;
+    k->keep = in_place ? ~(k->mask << k->shift) : (1u << k->shift) - 1u;
     return out + c * bits / 8u;
 }
 
@@ -322,7 +324,7 @@ tk_status tk_plain_depthwise(const tk_depthwise_params *p, const void *in, void 
         }
         --repeat;
         stream = read_channel(&k, stream);
-        uint8_t *first = place_channel(&k, c, out);
+        uint8_t *first = place_channel(&k, c, in == out, out);
         if (is_3x3(p)) {
             convolve_3x3(&k, first);
         } else {

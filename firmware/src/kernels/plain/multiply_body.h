@@ -89,7 +89,7 @@ TK_INLINE int32_t weight(weights w, uint32_t i)
 TK_INLINE void add_value(weights all, uint32_t k, const column *x, block *sum)
 {
     const int32_t value = *x;
-#define ADD(r) tk_plain_mac(&sum->at[r][0], weight(all, k * ROWS + r), value);
+#define ADD(r) tk_plain_mac(&sum->at[r][0], weight(all, k *ROWS + r), value);
     EACH_ROW(ADD)
 }
 

@@ -25,8 +25,9 @@
 #define TK_PASS 4
 #endif
 
-// *sum += a * b. Neither this nor a load is moved past another: the compiler would load and multiply
-// ahead, for which there are no registers, and let sums wander from one register to another.
+// *sum += a * b. Neither this nor a load is moved past another: the compiler would load and
+// multiply ahead, for which there are no registers, and let sums wander from one register to
+// another.
 TK_INLINE void tk_plain_mac(int32_t *sum, int32_t a, int32_t b)
 {
 #if defined(__riscv)
