@@ -11,6 +11,7 @@ from itertools import product
 import kernel_library
 import numpy as np
 import pytest
+from growing import growing_network
 
 from tinykit.codegen import kernels as kernels_module
 from tinykit.codegen.isa import ISAS
@@ -119,6 +120,29 @@ def test_depthwise(library, weight, inp, out):
         multiplier = int(rng.integers(1, 4)) if case >= 5 else 1
         builder.depthwise(**window, multiplier=multiplier, weight_bits=weight, bits=out)
         _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
+def test_depthwise_3x3(library, weight, inp, out):
+    """The kernel that some cores have a way of their own for, where channels come in fours."""
+    rng = np.random.default_rng(weight * 100 + inp * 10 + out + 4)
+    for shape in ((1, 2, 4), (2, 1, 8), (5, 5, 4), (4, 9, 12), (int(rng.integers(3, 12)), 6, 20)):
+        builder = Builder(rng, shape, bits=inp)
+        pads = [(1, 1, 1, 1), (2, 0, 0, 2), (1, 2, 2, 1)]
+        padding = pads[int(rng.integers(0, len(pads)))]
+        relu = bool(rng.random() < 0.5)
+        builder.depthwise((3, 3), padding=padding, weight_bits=weight, bits=out, relu=relu)
+        _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_sums_that_grow(library, bits):
+    """Scales of one half and more: shifts by nothing and to the left."""
+    rng = np.random.default_rng(bits)
+    network = growing_network(rng, bits)
+    for index, layer in enumerate(choose_kernels(network, library[0])):
+        if layer.scaling is not None:
+            _check(library, network, rng, index)
 
 
 @pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)

@@ -536,7 +536,7 @@ def _mve_depthwise(
                 bias, taps, multiplier, shift, along_rows=along == 0
             ),
             scratch=strips + sums + rows,
-            narrow_in_place=False,
+            narrow_in_place=True,
         )
     # Where the taps lie, and a ring of rows; see mve/depthwise.c.
     places = len(taps[0]) + len(taps[0]) % 2
@@ -545,7 +545,7 @@ def _mve_depthwise(
         sources=("kernels/mve/depthwise.c",),
         stream=pack.mve_depthwise_stream(bias, taps, multiplier, shift),
         scratch=4 * places + 16 * window.extent[0] * plane[1],
-        narrow_in_place=False,
+        narrow_in_place=True,
     )
 
 
