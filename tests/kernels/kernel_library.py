@@ -37,6 +37,7 @@ class Matmul(c.Structure):
         ("channels", c.c_uint16),
         ("chunk", c.c_uint16),
         ("output", Output),
+        ("plain", c.c_uint8),
     )
 
 
@@ -203,7 +204,7 @@ def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | No
         params.stream, params.output = pointer, output
         return params, stream
     m = layer.matmul
-    params.matmul = Matmul(pointer, m.length, len(s.bias), m.chunk, output)
+    params.matmul = Matmul(pointer, m.length, len(s.bias), m.chunk, output, s.plain)
     for name in ("expand", "multiply"):
         function = getattr(library, getattr(m.variant, name))
         setattr(params, name, c.cast(function, c.c_void_p).value)

@@ -68,6 +68,12 @@ class Scaling:
     bits: int
     wide: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether outputs are bytes, clamped at their width only, and every shift is 2 or more."""
+        whole = self.bits == 8 and self.high - self.low == 255
+        return whole and bool(self.shift.min() >= 2)
+
 
 @dataclass(frozen=True)
 class Matmul:
@@ -470,8 +476,7 @@ def _dsp_depthwise(
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
     name = "depthwise"
     if kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2:
-        whole = scaling.bits == 8 and scaling.high - scaling.low == 255
-        plain = whole and scaling.shift.min() >= 2
+        plain = x.bits == 8 and together and scaling.plain
         name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
     return _DepthwiseKernel(
         f"tk_dsp_{name}",
@@ -677,13 +682,19 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
     )
 
 
+def _pool_suffix(op: AvgPool2D | MaxPool2D, bits: int) -> str:
+    if isinstance(op, AvgPool2D):
+        return "" if bits == 8 else "_narrow"
+    return "_bits" if bits == 1 else ""
+
+
 def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     kind = "avgpool2d" if isinstance(op, AvgPool2D) else "maxpool2d"
     return Layer(
         index=index,
         op=op,
         kind=kind,
-        function=f"tk_{kind}_bits" if x.bits == 1 else f"tk_{kind}",
+        function=f"tk_{kind}{_pool_suffix(op, x.bits)}",
         params_type="tk_pool_params",
         sources=(f"kernels/{kind}.c", "kernels/pool_body.h"),
         fields={

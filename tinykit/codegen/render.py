@@ -135,6 +135,7 @@ def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
         f".channels = {len(layer.scaling.bias)},",
         f".chunk = {layer.matmul.chunk},",
         *output,
+        f".plain = {int(layer.scaling.plain)},",
     ]
     return [
         f".expand = {layer.matmul.variant.expand},",

@@ -26,6 +26,9 @@ typedef struct {
     uint16_t chunk;
     // What becomes of each sum.
     tk_output output;
+    // Nonzero where outputs have 8 bits and need no clamp but that of their width, and every shift
+    // is 2 or more.
+    uint8_t plain;
 } tk_matmul;
 
 // Writes `count` values of each pixel of a group into the columns; a pixel's values are packed from

@@ -68,8 +68,8 @@ TK_INLINE void pool_words(const area *a, const divisor *by, unsigned bits, uint8
 }
 
 // Any other number of channels, one after another.
-static void pool_channels(const area *a, const divisor *by, uint32_t channels, unsigned bits,
-                          uint8_t *out)
+static __attribute__((noinline)) void pool_channels(const area *a, const divisor *by,
+                                                    uint32_t channels, unsigned bits, uint8_t *out)
 {
     for (uint32_t c = 0; c < channels; ++c) {
         int32_t sum = 0;
@@ -84,14 +84,16 @@ static void pool_channels(const area *a, const divisor *by, uint32_t channels, u
     }
 }
 
-// Any window and any number of channels.
-static void pool_pixel(const area *a, const divisor *by, const tk_pool_params *p, uint8_t *out)
+// Any window and any number of channels; `narrow`, a constant, says whether values have fewer than
+// 8 bits.
+TK_INLINE void pool_pixel(const area *a, const divisor *by, const tk_pool_params *p, int narrow,
+                          uint8_t *out)
 {
     const unsigned bits = p->bits;
     const int whole = p->channels * bits % 32u == 0 && ((uintptr_t)a->first & 3u) == 0;
     if (!whole || by->count > MOST_FOR_WORDS) {
         pool_channels(a, by, p->channels, bits, out);
-    } else if (bits == 8) {
+    } else if (!narrow) {
         pool_words(a, by, 8, out);
     } else if (bits == 4) {
         pool_words(a, by, 4, out);
@@ -100,19 +102,28 @@ static void pool_pixel(const area *a, const divisor *by, const tk_pool_params *p
     }
 }
 
-tk_status tk_avgpool2d(const tk_pool_params *p, const void *in, void *out)
+TK_INLINE tk_status pool(const tk_pool_params *p, const void *in, int narrow, uint8_t *out)
 {
     divisor by = divisor_of(1);
-    uint8_t *to = out;
     for (uint32_t row = 0; row < p->out_height; ++row) {
         for (uint32_t col = 0; col < p->out_width; ++col) {
             const area a = area_at(p, in, row, col);
             if (a.rows * a.cols != by.count) {
                 by = divisor_of(a.rows * a.cols);
             }
-            pool_pixel(&a, &by, p, to);
-            to += a.pixel_bytes;
+            pool_pixel(&a, &by, p, narrow, out);
+            out += a.pixel_bytes;
         }
     }
     return TK_OK;
+}
+
+tk_status tk_avgpool2d(const tk_pool_params *p, const void *in, void *out)
+{
+    return pool(p, in, 0, out);
+}
+
+tk_status tk_avgpool2d_narrow(const tk_pool_params *p, const void *in, void *out)
+{
+    return pool(p, in, 1, out);
 }

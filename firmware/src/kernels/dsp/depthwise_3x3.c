@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The 3x3 kernel where outputs are bytes, clamped at their width, and every shift is 2 or more.
+// The 3x3 kernel where inputs are bytes of an even number of channels, one for each output, and
+// outputs are bytes, clamped at their width, with every shift 2 or more.
 #include "depthwise_3x3.h"
 
 static __attribute__((noinline)) void walk_plane(const tk_taps_3x3 *taps, tk_rows_3x3 rows,
@@ -33,5 +34,5 @@ static void convolve(const frame *f, const int16_t *plane, const uint32_t *scale
 tk_status tk_dsp_depthwise_3x3(const tk_depthwise_params *p, const void *in, void *out,
                                void *scratch)
 {
-    return run_channels(p, in, out, scratch, convolve);
+    return run_channels(p, in, out, scratch, 1, convolve);
 }
