@@ -40,27 +40,31 @@ static int16_t *plane_start(const frame *f)
     return f->plane + (uint32_t)f->p->pad_top * f->p->plane_width + f->p->pad_left;
 }
 
-// Copies input channels `c` and `c` + 1, of 8 bits, to both planes; `c` is even.
-static void copy_two(const frame *f, const uint8_t *in, uint32_t c)
+// Copies input channels `c` and `c` + 1, of 8 bits, to both planes; `c` is even. Not inlined, for
+// its loops need the registers.
+static __attribute__((noinline)) void copy_two(const frame *f, const uint8_t *in, uint32_t c)
 {
     const tk_depthwise_params *p = f->p;
-    const uint32_t step = p->in_channels, width = p->in_width;
+    const uint32_t step = p->in_channels, pairs = p->in_width / 2u, odd = p->in_width & 1u;
+    const uint32_t gap = (uint32_t)p->plane_width - p->in_width;
     int16_t *first = plane_start(f), *second = first + f->plane_size;
     in += c;
     for (uint32_t row = p->in_height; row != 0; --row) {
-        uint32_t x = 0;
-        for (; x + 2 <= width; x += 2, in += 2 * step) {
+        for (uint32_t left = pairs; left != 0; --left) {
             const uint32_t both = tk_pack_low(tk_load16(in), tk_load16(in + step));
-            tk_store32(first + x, tk_sxtb16(both));
-            tk_store32(second + x, tk_sxtb16_ror8(both));
+            tk_store32(first, tk_sxtb16(both));
+            tk_store32(second, tk_sxtb16_ror8(both));
+            in += 2 * step;
+            first += 2;
+            second += 2;
         }
-        if (x < width) {
-            first[x] = (int8_t)in[0];
-            second[x] = (int8_t)in[1];
+        if (odd != 0) {
+            *first++ = (int8_t)in[0];
+            *second++ = (int8_t)in[1];
             in += step;
         }
-        first += p->plane_width;
-        second += p->plane_width;
+        first += gap;
+        second += gap;
     }
 }
 
