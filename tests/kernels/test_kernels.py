@@ -55,7 +55,7 @@ def _start(rng: np.random.Generator, bits: int, channels: int) -> Builder:
 
 
 def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) -> None:
-    source = network.tensor(network.ops[layer].inputs[0])
+    source = network.tensor(choose_kernels(network, library[0])[layer].op.inputs[0])
     _check_on(library, network, random_input(rng, source, 2), layer)
 
 

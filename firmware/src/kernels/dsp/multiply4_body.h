@@ -49,7 +49,7 @@ TK_INLINE void multiply_any(const tk_matmul *m, const void *columns, uint32_t pi
     for (uint32_t c = 0; c < m->channels; ++c, stream += 2) {
         int32_t sum[4];
         stream = sum_channel(stream, columns, blocks, sum);
-        if (full && (int32_t)stream[1] > 0) {
+        if (full) {
             tk_finish_fields(m, stream, c, 4, out, sum);
         } else {
             int32_t kept[4] = {sum[0], sum[1], sum[2], sum[3]};
