@@ -138,8 +138,14 @@ TK_INLINE const uint32_t *dot(const uint32_t *row, const column *x, uint32_t len
 
 // All sums of a block of rows over WIDTH columns, those of a row PIXELS after those of the row
 // before; returns what follows the rows in the stream.
-TK_INLINE const uint32_t *multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x,
-                                        int32_t *sum)
+// A function of its own where that leaves GCC more registers.
+#if PIXELS == 1
+static __attribute__((noinline))
+#else
+TK_INLINE
+#endif
+const uint32_t *multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x,
+                              int32_t *sum)
 {
     block whole;
 #define START_COLUMN(i) whole.at[ROW][i] = (int32_t)stream[ROW];
