@@ -288,7 +288,7 @@ def test_all_narrow_sums(library, bits):
 @pytest.mark.parametrize("bits", WIDTHS)
 @pytest.mark.parametrize("side", [3, 16, 17, 20])
 def test_pools_of_whole_words(library, kind, bits, side):
-    """Words are summed up to 257 pixels, and divided by multiplication up to 361."""
+    """Words are summed up to 257 pixels; 361 is where multiplying by the inverse ends."""
     rng = np.random.default_rng(bits + side)
     builder = Builder(rng, (side, side, 48), bits=bits)
     builder.pool(kind, (side, side), stride=(2, 2), padding=(0, 1, 1, 0))

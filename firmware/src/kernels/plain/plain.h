@@ -41,6 +41,9 @@ TK_INLINE void tk_plain_mac(int32_t *sum, int32_t a, int32_t b)
                      : "+r"(*sum), "=&r"(product)
                      : "r"(a), "r"(b)
                      : "memory");
+#elif defined(__arm__) && TK_THUMB1
+    // Sums may stand in the upper registers, which can do nothing but this.
+    __asm__ volatile("add %0, %1" : "+r"(*sum) : "r"(a * b) : "memory", "cc");
 #else
     *sum += a * b;
     __asm__ volatile("" : "+r"(*sum)::"memory");
