@@ -28,6 +28,7 @@ def generate(
     Example: [bold]tinykit generate runs/kws-w8a8-seed0 --board nrf52840dk[/bold]
     """
     from tinykit.boards import load_board
+    from tinykit.codegen.isa import isa_of
     from tinykit.codegen.plan import plan_memory
     from tinykit.runs import open_run
     from tinykit.workflow import generate_firmware
@@ -53,7 +54,7 @@ def generate(
     columns = ("layer", "op", "output", "bits", "MACs", "weight bytes", "output bytes")
     show_table(f"{meta['network']['name']} for {firmware.board.name}", columns, rows, right=2)
     show("\n[bold]Arena[/bold]")
-    typer.echo(plan_memory(opened.network).picture())
+    typer.echo(plan_memory(opened.network, isa_of(firmware.board)).picture())
     sizes = meta["estimate"]
     memory_columns = ("memory", "needed (estimate)", "available")
     board_sizes = (
