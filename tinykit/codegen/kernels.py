@@ -150,7 +150,8 @@ class Layer:
         """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
         if self.binary is not None:
             return self.binary.table_bytes
-        scaling = 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        odd = 4 if self.matmul is not None and self.matmul.variant.odd_bias else 0
+        scaling = 0 if self.scaling is None else (_SCALING_BYTES + odd) * len(self.scaling.bias)
         return scaling + (0 if self.table is None else self.table.nbytes)
 
 
