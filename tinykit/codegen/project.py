@@ -12,7 +12,7 @@ from typing import Any
 from tinykit import __version__
 from tinykit.boards import Board, project_files
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, tensor_bytes
+from tinykit.codegen.kernels import Choose, Layer, first_of, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.plan import MemoryPlan, lay_out
 from tinykit.codegen.render import banner, class_names, render_model
@@ -64,6 +64,7 @@ def generate(
     vectors: Vectors | None = None,
     extra: Mapping[str, Any] | None = None,
     overwrite: bool = True,
+    choose: Choose | None = None,
 ) -> Project:
     """Write the project of `network` for `board` to the folder `out`.
 
@@ -76,13 +77,14 @@ def generate(
         vectors: what the firmware tests itself with; none by default.
         extra: kept in tinykit.json under "extra"; must fit in JSON.
         overwrite: replace `out` if it is a generated project.
+        choose: picks where there are several kernels; by predicted cost unless given.
 
     Raises:
         DoesNotFitError: flash or RAM is too small; says by how many bytes.
         TinykitError: `out` cannot be written or is not a generated project.
     """
     _check_target(out, overwrite)
-    layout = lay_out(network, isa_of(board))
+    layout = lay_out(network, isa_of(board), choose or first_of)
     layers, plan = layout.layers, layout.plan
     wanted = vectors if vectors is not None else make_vectors(network)
     kept, sizes = _fitting_vectors(network, board, layers, plan, wanted)
