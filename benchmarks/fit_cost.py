@@ -29,6 +29,7 @@ from tinykit.bench.cores import CORES
 from tinykit.bench.measure import one_vector
 from tinykit.boards import Board, load_board
 from tinykit.boards.platformio import build, environment
+from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.cost import FORMAT, core_of
 from tinykit.codegen.counts import Counts, counts_of
 from tinykit.codegen.kernels import Layer
@@ -67,6 +68,8 @@ class Maker:
 
     def __init__(self, seed: int, limits: dict[str, int]) -> None:
         self.rng, self.limits = np.random.default_rng(seed), limits
+        # Of each combination enough, the widest and the narrowest included.
+        self.widths = ((8, 4, 2), (8,), (4, 2), (8, 8, 4, 2), (2,))[seed % 5]
         self.branches = BRANCHES if limits is LARGEST else 4
 
     def pick(self, *options: Any) -> Any:
@@ -74,8 +77,8 @@ class Maker:
         return options[int(self.rng.integers(len(options)))]
 
     def width(self) -> int:
-        """Bits of weights or activations; the usual one often."""
-        return 8 if self.rng.random() < 0.3 else int(self.pick(*WIDTHS))
+        """Bits of weights or activations."""
+        return int(self.pick(*self.widths))
 
     def size(self, most: int) -> int:
         """Evenly drawn in the logarithm, and often a multiple of four or a power of two."""
@@ -110,9 +113,9 @@ class Maker:
         if len(builder.shape) > 1 and (np.prod(builder.shape) > 1024 or self.rng.random() < 0.7):
             builder.pool(self.pick(AvgPool2D, MaxPool2D), builder.shape[:2])
         if len(builder.shape) > 1 and builder.shape[-1] * builder.last.bits % 8:
-            builder.conv(8, (1, 1), weight_bits=self.pick(*WIDTHS))
+            builder.conv(8, (1, 1), weight_bits=self.width())
         if self.rng.random() < 0.3:
-            self.dense(builder, self.size(64), self.pick(*WIDTHS))
+            self.dense(builder, self.size(64), self.width())
         self.dense(builder, 6, 8)
 
     def dense(self, builder: Builder, units: int, bits: int) -> None:
@@ -120,7 +123,7 @@ class Maker:
         units = min(units, max(1, self.limits["weights"] // int(np.prod(builder.shape))))
         if bits == 8 and units < 6:
             units = 6
-        relu, weights = bool(self.rng.random() < 0.4), self.pick(*WIDTHS)
+        relu, weights = bool(self.rng.random() < 0.4), self.width()
         builder.dense(units, weight_bits=weights, bits=bits, relu=relu)
 
     def window(self, builder: Builder) -> tuple[tuple[int, int], dict[str, Any]]:
@@ -193,9 +196,7 @@ def binary_network(seed: int, limits: dict[str, int]) -> Network:
     """Layers of one bit, each row length that has a function of its own among them."""
     rng = np.random.default_rng(seed)
     small = limits is not LARGEST
-    words = [
-        w for w in (*range(1, 11), 12, 14, 16, 18, 20, 24, 32, 11, 22, 40) if w < 12 or not small
-    ]
+    words = [w for w in (*KNOWN_WORDS, 11, 22, 40) if w < 12 or not small]
     rng.shuffle(words)
     ends = []
     builder = Builder(rng, (int(rng.integers(1, 4)), 3, 32 * words[0]), bits=1, name="binary")

@@ -263,7 +263,7 @@ def _window(op: Conv2D | DepthwiseConv2D, x: Tensor, y: Tensor) -> _Window:
 
 Choose = Callable[[Sequence["Layer"]], "Layer"]
 """Picks one of several Layers that do the same with other kernels or storage. They come without a
-stream; the one that today's rule of thumb prefers comes first."""
+stream; one of those that need least flash comes first."""
 
 
 def first_of(layers: Sequence[Layer]) -> Layer:
@@ -305,7 +305,8 @@ def _full_rows(rows: Int8Array, runs: int, variant: Variant) -> Int8Array:
 
 def _packed(layer: Layer, rows: Int8Array, runs: int, x: Tensor) -> Layer:
     """`layer` with its stream."""
-    assert layer.matmul is not None and layer.scaling is not None
+    assert layer.matmul is not None
+    assert layer.scaling is not None
     variant, scaling = layer.matmul.variant, layer.scaling
     bias = scaling.bias << variant.sum_shift
     if variant.odd_bias:
