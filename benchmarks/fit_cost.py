@@ -338,16 +338,18 @@ def save(core: str, found: dict[str, dict[str, float]]) -> None:
         document = json.loads(COEFFICIENTS.read_text())
     board = load_board(CORES[core])
     paths = core_of(board)
-    document["cores"][board.core] = {"isa": paths.isa, "thumb1": paths.thumb1, "pieces": found}
+    document["cores"][board.core] = {
+        "isa": paths.isa,
+        "thumb1": paths.thumb1,
+        "features": sorted(board.features),
+        "pieces": found,
+    }
     lines = [f'{{"format": {FORMAT}, "cores": {{']
     for i, (name, one) in enumerate(sorted(document["cores"].items())):
-        head = f'"isa": "{one["isa"]}", "thumb1": {json.dumps(one["thumb1"])}, "pieces": {{'
-        pieces = [
-            f"{json.dumps(piece)}: {json.dumps(loops, sort_keys=True)}"
-            for piece, loops in sorted(one["pieces"].items())
-        ]
-        lines.append(("," if i else "") + f'"{name}": {{{head}')
-        lines.append(",\n".join(pieces) + "}}")
+        pieces = one.pop("pieces")
+        lines.append(f'{"," if i else ""}"{name}": {{{json.dumps(one)[1:-1]}, "pieces": {{')
+        rows = [f"{json.dumps(p)}: {json.dumps(pieces[p], sort_keys=True)}" for p in sorted(pieces)]
+        lines.append(",\n".join(rows) + "}}")
     write_atomic(COEFFICIENTS, "\n".join(lines) + "\n}}\n")
 
 

@@ -55,7 +55,8 @@ def _start(rng: np.random.Generator, bits: int, channels: int) -> Builder:
 
 def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) -> None:
     isa, kernels = library
-    chosen = choose_kernels(network, isa)[layer]
+    # Any of the kernels and storages that can be chosen.
+    chosen = choose_kernels(network, isa, lambda ways: ways[int(rng.integers(len(ways)))])[layer]
     source = network.tensor(chosen.op.inputs[0])
     result = network.tensor(chosen.op.output)
     x = random_input(rng, source, 2)

@@ -28,7 +28,7 @@ from typing import Any
 
 from tinykit.boards import Board
 from tinykit.codegen.counts import Core, Counts, counts_of
-from tinykit.codegen.isa import Isa, isa_of
+from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import Layer
 
 Coefficients = Mapping[str, Mapping[str, float]]
@@ -89,25 +89,34 @@ def _file() -> dict[str, Any]:
     return document
 
 
-def fitted_cores() -> dict[str, tuple[Isa, bool]]:
-    """Cores with coefficients, as in board.toml: their instruction set, and whether Thumb-1."""
-    return {name: (one["isa"], one["thumb1"]) for name, one in _file()["cores"].items()}
+def fitted_cores() -> tuple[str, ...]:
+    """Cores with coefficients, as in board.toml."""
+    return tuple(_file()["cores"])
 
 
 def cost_model(board: Board) -> CostModel | None:
-    """The model of a board's core, or of the closest core with the same instruction set.
+    """The model of a board's core, or of the closest core that runs the same kernels.
 
-    The closest is the one whose name has most in common with that of the board's core. None where
-    there is no such core, and on the host, whose instructions nobody counts.
+    The closest has the same features, if there is one, and a name that starts most alike. None
+    where no core runs the same kernels, and on the host, whose instructions nobody counts.
     """
     if board.arch == "host":
         return None
     core = core_of(board)
-    alike = [name for name, one in fitted_cores().items() if one == (core.isa, core.thumb1)]
+    alike = {
+        name: one
+        for name, one in _file()["cores"].items()
+        if (one["isa"], one["thumb1"]) == (core.isa, core.thumb1)
+    }
     if not alike:
         return None
-    name = max(alike, key=lambda one: (_in_common(one, board.core), -len(one)))
-    return CostModel(name, name == board.core, core, _file()["cores"][name]["pieces"])
+
+    def closeness(name: str) -> tuple[bool, bool, int]:
+        same = alike[name]["features"] == sorted(board.features)
+        return name == board.core, same, _in_common(name, board.core)
+
+    name = max(sorted(alike), key=closeness)
+    return CostModel(name, name == board.core, core, alike[name]["pieces"])
 
 
 def _in_common(one: str, other: str) -> int:
