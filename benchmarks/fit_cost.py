@@ -4,9 +4,9 @@
     python benchmarks/fit_cost.py --core m4 --core rv32imc --firmwares 20
 
 Each firmware is a network of many layers with random shapes, strides, paddings and widths, each run
-by a kernel drawn from all that can run it. What was measured stays in --samples, so that a fit can
-be repeated; --fit-only does nothing else. Coefficients go to tinykit/codegen/cost.json, and the
-error of the fit by piece to stdout.
+by a kernel drawn from all that can run it. What was counted stays in the folder --samples, so that
+a fit can be repeated after a change of the model; --fit-only does nothing else. Coefficients go to
+tinykit/codegen/cost.json, and the error of the fit by piece to stdout.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from tinykit.boards.platformio import build, environment
 from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.cost import FORMAT, core_of
 from tinykit.codegen.counts import Counts, counts_of
+from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import Layer
+from tinykit.codegen.plan import lay_out
 from tinykit.codegen.project import generate
 from tinykit.emulators.qemu import plugin
 from tinykit.errors import TinykitError
@@ -224,61 +226,90 @@ def binary_network(seed: int, limits: dict[str, int]) -> Network:
 # --- Measuring ------------------------------------------------------------------------------------
 
 
-def measure(network: Network, board: Board, seed: int) -> list[Sample]:
-    """Build and run `network` with kernels drawn at random; a sample for each layer."""
-    rng = np.random.default_rng(seed)
+class Drawn:
+    """A `Choose` that draws."""
 
-    def choose(layers: Sequence[Layer]) -> Layer:
-        return layers[int(rng.integers(len(layers)))]
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
 
-    core = core_of(board)
+    def __call__(self, layers: Sequence[Layer]) -> Layer:
+        """Any of them."""
+        return layers[int(self.rng.integers(len(layers)))]
+
+
+def network_of(seed: int, board: Board) -> Network:
+    """The network of a firmware."""
+    limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
+    return binary_network(seed, limits) if seed % 6 == 5 else Maker(seed, limits).network()
+
+
+def measure(seed: int, board: Board) -> list[tuple[str, int]]:
+    """Build and run a firmware; of each layer what it is, and its exact instructions."""
+    network = network_of(seed, board)
     with tempfile.TemporaryDirectory(prefix="tinykit-cost-") as aside:
         folder = Path(aside) / "project"
-        project = generate(network, board, folder, vectors=one_vector(network), choose=choose)
-        wide = any(layer.scaling is not None and layer.scaling.wide for layer in project.layers)
-        if wide:
+        vectors = one_vector(network)
+        project = generate(network, board, folder, vectors=vectors, choose=Drawn(seed))
+        if any(layer.scaling is not None and layer.scaling.wide for layer in project.layers):
+            # These are compiled otherwise.
             return []
         built = build(folder, board, jobs=1)
-        ran = run_firmware(
-            Firmware(folder, board, project.metadata, None), built, emulator="qemu", timeout=TIMEOUT
-        )
+        firmware = Firmware(folder, board, project.metadata, None)
+        ran = run_firmware(firmware, built, emulator="qemu", timeout=TIMEOUT)
     if ran.differences:
         raise SystemExit(f"seed {seed} on {board.id} is not exact: {ran.differences[0]}")
-    counted = ran.measurement.layers
     return [
-        Sample(counts_of(layer, core), round(count.mean), describe(network, layer))
-        for layer, count in zip(project.layers, counted, strict=True)
+        (describe(network, layer), round(count.mean))
+        for layer, count in zip(project.layers, ran.measurement.layers, strict=True)
     ]
 
 
 def describe(network: Network, layer: Layer) -> str:
     """A layer for people."""
     x, y = network.tensor(layer.inputs[0]), network.tensor(layer.op.output)
-    way = "" if layer.matmul is None else f" {layer.matmul.variant.multiply}"
+    matmul = layer.parts[0].matmul if layer.parts else layer.matmul
+    way = "" if matmul is None else f" {matmul.variant.multiply}"
     return f"{layer.function}{way} {x.shape}a{x.bits} -> {y.shape}a{y.bits} w{layer.weight_bits}"
 
 
 def collect(core: str, firmwares: int, path: Path) -> None:
-    """Add samples to `path` until there are those of `firmwares` firmwares."""
+    """Add to `path` what is missing of `firmwares` firmwares."""
     board = load_board(CORES[core])
-    limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
     known = json.loads(path.read_text()) if path.exists() else {}
-    wanted = [str(seed) for seed in range(firmwares) if str(seed) not in known]
+    wanted = [seed for seed in range(firmwares) if str(seed) not in known]
 
-    def one(name: str) -> tuple[str, list[Sample]]:
-        seed = int(name)
-        maker = binary_network if seed % 6 == 5 else lambda s, m: Maker(s, m).network()
+    def one(seed: int) -> tuple[int, list[tuple[str, int]]]:
         try:
-            return name, measure(maker(seed, limits), board, seed)
+            return seed, measure(seed, board)
         except TinykitError as error:
             print(f"{core} {seed}: {error}", file=sys.stderr)
-            return name, []
+            return seed, []
 
     with ThreadPoolExecutor(2) as pool:
-        for name, samples in pool.map(one, wanted):
-            known[name] = [[s.counts, s.instructions, s.what] for s in samples]
+        for seed, layers in pool.map(one, wanted):
+            known[str(seed)] = layers
             write_atomic(path, json.dumps(known))
-            print(f"{core} {name}: {len(samples)} layers", file=sys.stderr)
+            print(f"{core} {seed}: {len(layers)} layers", file=sys.stderr)
+
+
+def read(core: str, path: Path) -> list[Sample]:
+    """What was measured, with the turns of each layer as the model now counts them.
+
+    Raises:
+        SystemExit: the layers have other kernels than when they were measured.
+    """
+    board, samples = load_board(CORES[core]), []
+    for name, measured in json.loads(path.read_text()).items():
+        if not measured:
+            continue
+        network = network_of(int(name), board)
+        layers = lay_out(network, isa_of(board), Drawn(int(name))).layers
+        said = [describe(network, layer) for layer in layers]
+        if said != [what for what, _ in measured]:
+            raise SystemExit(f"{path}, firmware {name}: kernels have changed; measure again")
+        counts = [counts_of(layer, core_of(board)) for layer in layers]
+        samples += [Sample(c, n, w) for c, (w, n) in zip(counts, measured, strict=True)]
+    return samples
 
 
 # --- Fitting --------------------------------------------------------------------------------------
@@ -368,7 +399,7 @@ def main() -> int:
         path = options.samples / f"{core}.json"
         if not options.fit_only:
             collect(core, options.firmwares, path)
-        rows = [Sample(*one) for some in json.loads(path.read_text()).values() for one in some]
+        rows = read(core, path)
         found = fit(rows)
         save(core, found)
         report(core, rows, found)

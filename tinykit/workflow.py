@@ -283,6 +283,7 @@ class BoardResult:
         names = [layer["name"] for layer in self.firmware.metadata["layers"]]
         return {
             "inference": round(found.inference.mean) if found.inference else None,
+            "predicted": (self.firmware.metadata.get("predicted") or {}).get("instructions"),
             "layers": [
                 {"name": name, "instructions": round(count.mean)}
                 for name, count in zip(names, found.layers, strict=False)

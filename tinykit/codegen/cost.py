@@ -82,8 +82,11 @@ def core_of(board: Board) -> Core:
 
 @cache
 def _file() -> dict[str, Any]:
-    text = resources.files("tinykit.codegen").joinpath(FILE).read_text()
-    document: dict[str, Any] = json.loads(text)
+    path = resources.files("tinykit.codegen").joinpath(FILE)
+    if not path.is_file():
+        # Before the first fit.
+        return {"format": FORMAT, "cores": {}}
+    document: dict[str, Any] = json.loads(path.read_text())
     if document["format"] != FORMAT:
         raise ValueError(f"{FILE} has format {document['format']}")
     return document
