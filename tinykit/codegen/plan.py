@@ -16,7 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, poolable, tensor_bytes
+from tinykit.codegen.kernels import (
+    Choose,
+    Layer,
+    choose_kernels,
+    first_of,
+    is_alias,
+    poolable,
+    tensor_bytes,
+)
 from tinykit.codegen.names import short_name
 from tinykit.codegen.overlap import Overlap
 from tinykit.network import Network
@@ -343,26 +351,31 @@ class Layout:
     plan: MemoryPlan
 
 
-def lay_out(network: Network, isa: Isa) -> Layout:
+def lay_out(network: Network, isa: Isa, choose: Choose = first_of) -> Layout:
     """Choose kernels and plan the arena; pools join the convolution before them where that saves.
+
+    Args:
+        network: a valid Network.
+        isa: what the core can do.
+        choose: picks where there are several kernels; see `tinykit.codegen.choice`.
 
     Raises:
         TinykitError: a layer has no kernel or can overflow.
     """
-    alone = _laid_out(network, isa, frozenset())
+    alone = _laid_out(network, isa, choose, frozenset())
     pooled = frozenset(pool.name for _, pool in poolable(network))
-    best = _laid_out(network, isa, pooled)
+    best = _laid_out(network, isa, choose, pooled)
     if not pooled or best.plan.size >= alone.plan.size:
         return alone
     for name in sorted(pooled):
-        without = _laid_out(network, isa, pooled - {name})
+        without = _laid_out(network, isa, choose, pooled - {name})
         if without.plan.size <= best.plan.size:
             best, pooled = without, pooled - {name}
     return best
 
 
-def _laid_out(network: Network, isa: Isa, pooled: frozenset[str]) -> Layout:
-    layers = choose_kernels(network, isa, pooled=pooled)
+def _laid_out(network: Network, isa: Isa, choose: Choose, pooled: frozenset[str]) -> Layout:
+    layers = choose_kernels(network, isa, choose, pooled=pooled)
     return Layout(layers, plan_layers(network, layers))
 
 
