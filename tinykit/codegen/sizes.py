@@ -92,7 +92,7 @@ def _functions(layer: Layer) -> Iterator[str]:
         if one.matmul is not None:
             yield from (one.matmul.variant.expand, one.matmul.variant.multiply)
         if one.binary is not None:
-            yield one.binary.rows
+            yield one.binary.function
 
 
 def _name_bytes(network: Network, layers: Sequence[Layer]) -> int:
