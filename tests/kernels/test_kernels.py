@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes as c
 import math
+import zlib
 from dataclasses import replace
 from itertools import product
 
@@ -61,6 +62,7 @@ def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) 
 def _check_on(library, network: Network, x: np.ndarray, layer: int = 0) -> None:
     isa, kernels = library
     # Any of the kernels and storages that can be chosen.
+    rng = np.random.default_rng(zlib.crc32(x.tobytes()))
     chosen = choose_kernels(network, isa, lambda ways: ways[int(rng.integers(len(ways)))])[layer]
     source = network.tensor(chosen.op.inputs[0])
     result = network.tensor(chosen.op.output)

@@ -569,10 +569,13 @@ def _binary_rows(tally: _Tally, layer: Layer, pixels: int, channels: int) -> Non
     how = layer.binary
     assert how is not None
     rows = pixels * channels
-    tally.add(how.rows, calls=pixels, rows=rows)
-    if not how.known:
+    if how.lanes:
+        tally.add(how.function, pixels * -(-channels // 32), calls=1, words=how.words)
+    else:
+        tally.add(how.function, calls=pixels, rows=rows)
+    if not how.known and not how.lanes:
         sixteens, fours = how.words // 16, how.words % 16 // 4
-        tally.add(how.rows, rows, sixteens=sixteens, fours=fours)
+        tally.add(how.function, rows, sixteens=sixteens, fours=fours)
     if layer.scaling is None:
         whole = channels % 32 == 0
         loops = {"thirty_twos": channels // 32} if whole else {"bytes": -(-channels // 8)}
