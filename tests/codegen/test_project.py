@@ -209,6 +209,7 @@ def test_the_estimate_is_the_truth_and_little_more(tmp_path, board_id, kind):
     built = build(tmp_path / "p", board)
     assert built.flash <= project.sizes.flash <= 1.03 * built.flash + 256
     assert built.ram <= project.sizes.ram <= built.ram + 64
+    assert estimate_size(network, board, vectors) == project.sizes
 
 
 def test_what_does_not_fit_is_refused_before_the_build(tmp_path):
