@@ -55,9 +55,22 @@ def is_project(path: Path) -> bool:
 
 
 def generate_firmware(
-    run: Run, board: Board, out: Path | None = None, *, vectors: int = VECTORS, clips: int = CLIPS
+    run: Run,
+    board: Board,
+    out: Path | None = None,
+    *,
+    vectors: int = VECTORS,
+    clips: int = CLIPS,
+    flash_budget: int | None = None,
 ) -> Firmware:
     """Write the project of a run for a board, by default to `RUN/firmware/<board>`.
+
+    Args:
+        run: the run.
+        board: the board.
+        out: the project's folder.
+        vectors, clips: how many to embed.
+        flash_budget: see `tinykit.codegen.project.generate`.
 
     Raises:
         DoesNotFitError: it does not fit; nothing is written.
@@ -65,7 +78,11 @@ def generate_firmware(
     """
     directory = out or run.directory / "firmware" / board.id
     project = generate(
-        run.network, board, directory, vectors=_self_test(run, vectors=vectors, clips=clips)
+        run.network,
+        board,
+        directory,
+        vectors=_self_test(run, vectors=vectors, clips=clips),
+        flash_budget=flash_budget,
     )
     return Firmware(directory, board, project.metadata, run)
 
@@ -266,6 +283,7 @@ class BoardResult:
         names = [layer["name"] for layer in self.firmware.metadata["layers"]]
         return {
             "inference": round(found.inference.mean) if found.inference else None,
+            "predicted": (self.firmware.metadata.get("predicted") or {}).get("instructions"),
             "layers": [
                 {"name": name, "instructions": round(count.mean)}
                 for name, count in zip(names, found.layers, strict=False)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -178,14 +179,27 @@ _STRUCTS = {
 
 
 def build(folder: Path, *, wide: bool = False, isa: Isa = "riscv") -> c.CDLL:
-    """Compile every kernel into one library with undefined behaviour trapped."""
-    source = resource_dir("firmware") / "src"
+    """Compile every kernel into one library with undefined behaviour trapped.
+
+    Args:
+        folder: where it is kept; those who share it compile once.
+    """
     library = folder / f"kernels-{isa}-{wide:d}.so"
+    with (folder / f"{library.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            _compile(library, wide=wide, isa=isa)
+    return c.CDLL(str(library))
+
+
+def _compile(library: Path, *, wide: bool, isa: Isa) -> None:
+    source = resource_dir("firmware") / "src"
     sources = [*sorted((source / "kernels").rglob("*.c")), source / "packing.c"]
     flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
     flags += [*host_flags(isa), *(["-DTK_WIDE_ACCUMULATORS"] if wide else [])]
-    compile_c([*sources, Path(__file__).with_name("shim.c")], library, flags)
-    return c.CDLL(str(library))
+    part = library.with_suffix(".part")
+    compile_c([*sources, Path(__file__).with_name("shim.c")], part, flags)
+    part.rename(library)
 
 
 def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | None]:

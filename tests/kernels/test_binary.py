@@ -25,8 +25,8 @@ OUTPUTS = (1, 2, 4, 8)
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return kernel_library.build(tmp_path_factory.mktemp("k"))
+def library(shared_folder):
+    return kernel_library.build(shared_folder)
 
 
 def _close(builder: Builder) -> Network:

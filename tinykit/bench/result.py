@@ -94,6 +94,15 @@ class Result:
         return self.counted == INFERENCE
 
     @property
+    def predicted(self) -> int | None:
+        """What the model of cost said of `figures.instructions`; None where it said nothing."""
+        counted = [
+            layer for layer in self.layers if self.is_network or layer["name"] == self.counted
+        ]
+        parts = [layer.get("predicted") for layer in counted]
+        return None if not parts or None in parts else sum(part for part in parts if part)
+
+    @property
     def key(self) -> tuple[str, str]:
         """What makes two results comparable: the case and the core."""
         return self.case, self.core
@@ -106,8 +115,9 @@ class Result:
         return 0 if self.exact else 4
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; says besides the members whether it is exact, and instructions per MAC."""
-        document = {"exact": self.exact, **asdict(self)}
+        """For JSON; besides the members whether it is exact, what was predicted, and
+        instructions per MAC."""
+        document = {"exact": self.exact, "predicted": self.predicted, **asdict(self)}
         if self.figures is not None:
             document["figures"]["per_mac"] = round(self.figures.per_mac, 4)
         return document
@@ -147,7 +157,8 @@ def save(path: Path, results: Iterable[Result], *, brief: bool = False) -> None:
         if brief:
             if not result.exact:
                 continue
-            del document["layers"], document["tools"]
+            for name in ("layers", "tools", "predicted"):
+                del document[name]
         lines.append(json.dumps(document))
     body = ",\n".join(lines)
     head = f'{{"format": {FORMAT}, "tinykit": {json.dumps(__version__)}, "results": [\n'

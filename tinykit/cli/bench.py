@@ -141,7 +141,7 @@ def _show_results(results: Sequence[Result], book: Book) -> None:
     rows: list[Sequence[object]] = []
     for result in results:
         if result.figures is None:
-            rows.append((result.case, result.core, "not measured", *[None] * 7))
+            rows.append((result.case, result.core, "not measured", *[None] * 8))
             continue
         main = "instructions" if result.is_network else "per_mac"
         own = next(iter(book.anchors_of(*result.key, main)), None)
@@ -151,6 +151,7 @@ def _show_results(results: Sequence[Result], book: Book) -> None:
                 result.case,
                 result.core,
                 result.figures.instructions,
+                _predicted(result),
                 _number(result.figures.per_mac, "per_mac"),
                 result.figures.flash,
                 result.figures.arena,
@@ -160,9 +161,16 @@ def _show_results(results: Sequence[Result], book: Book) -> None:
                 _met(goal) if goal else None,
             )
         )
-    columns = ("case", "core", "instructions", "per MAC", "flash B", "arena B")
+    columns = ("case", "core", "instructions", "predicted", "per MAC", "flash B", "arena B")
     title = "Exact counts under QEMU; of one inference, or of the one layer that the case names"
     show_table(title, (*columns, "anchor", "ratio", "goal", "met"), rows, right=2)
+
+
+def _predicted(result: Result) -> str | None:
+    """How far the model of cost was off."""
+    if result.figures is None or result.predicted is None:
+        return None
+    return f"{100.0 * (result.predicted / result.figures.instructions - 1.0):+.1f} %"
 
 
 def _met(verdict: Verdict) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,15 @@ def generate(
     ] = None,
     vectors: Annotated[int, typer.Option(help="Test vectors to embed.", min=0)] = 4,
     clips: Annotated[int, typer.Option(help="Recordings to embed.", min=0)] = 1,
+    flash: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BYTES",
+            min=1,
+            help="Flash for the whole firmware: store weights wider where that saves "
+            "instructions. As little flash as possible by default.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Generate a complete project: plan the arena, pack the weights, render the C.
@@ -28,12 +37,15 @@ def generate(
     Example: [bold]tinykit generate runs/kws-w8a8-seed0 --board nrf52840dk[/bold]
     """
     from tinykit.boards import load_board
+    from tinykit.codegen.isa import isa_of
     from tinykit.codegen.plan import plan_memory
     from tinykit.runs import open_run
     from tinykit.workflow import generate_firmware
 
     opened = open_run(run)
-    firmware = generate_firmware(opened, load_board(board), out, vectors=vectors, clips=clips)
+    firmware = generate_firmware(
+        opened, load_board(board), out, vectors=vectors, clips=clips, flash_budget=flash
+    )
     if as_json:
         show_json({"project": firmware.directory, **firmware.metadata})
         return
@@ -45,15 +57,17 @@ def generate(
             "x".join(map(str, layer["output"]["shape"])),
             f"w{layer['weight_bits'] or '-'}a{layer['output']['bits']}",
             layer["macs"],
+            layer["predicted"],
             layer["weight_bytes"],
             layer["output_bytes"],
         )
         for layer in meta["layers"]
     ]
-    columns = ("layer", "op", "output", "bits", "MACs", "weight bytes", "output bytes")
+    columns = ("layer", "op", "output", "bits", "MACs", "predicted", "weight bytes", "output bytes")
     show_table(f"{meta['network']['name']} for {firmware.board.name}", columns, rows, right=2)
+    _show_predicted(meta["predicted"])
     show("\n[bold]Arena[/bold]")
-    typer.echo(plan_memory(opened.network).picture())
+    typer.echo(plan_memory(opened.network, isa_of(firmware.board)).picture())
     sizes = meta["estimate"]
     memory_columns = ("memory", "needed (estimate)", "available")
     board_sizes = (
@@ -65,3 +79,11 @@ def generate(
     if any(left.values()):
         show(f"left out for want of flash: {left['vectors']} vectors, {left['clips']} recordings")
     show(f"project: [bold]{firmware.directory}[/bold]   next: tinykit run {firmware.directory}")
+
+
+def _show_predicted(predicted: dict[str, Any] | None) -> None:
+    if predicted is None or predicted["instructions"] is None:
+        return
+    core = predicted["core"] if predicted["same_core"] else f"{predicted['core']}, the closest core"
+    count = predicted["instructions"]
+    show(f"predicted: [bold]{count:,}[/bold] instructions an inference (model of {core})")

@@ -114,6 +114,7 @@ def _show_layers(result: BoardResult, document: dict[str, Any]) -> None:
             layer["table_bytes"] + layer["weight_bytes"],
             layer["output_bytes"] + layer["scratch_bytes"],
             count["instructions"],
+            layer.get("predicted"),
             f"{count['instructions'] / layer['macs']:.2f}" if layer["macs"] else None,
         )
         for layer, count in zip(
@@ -121,7 +122,16 @@ def _show_layers(result: BoardResult, document: dict[str, Any]) -> None:
         )
     ]
     if rows:  # the host counts nothing
-        columns = ("layer", "bits", "MACs", "flash B", "RAM B", "instructions", "per MAC")
+        columns = (
+            "layer",
+            "bits",
+            "MACs",
+            "flash B",
+            "RAM B",
+            "instructions",
+            "predicted",
+            "per MAC",
+        )
         show_table(f"{document['board_name']} under {result.emulator}", columns, rows, right=2)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -150,7 +151,8 @@ class Layer:
         """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
         if self.binary is not None:
             return self.binary.table_bytes
-        scaling = 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        odd = 4 if self.matmul is not None and self.matmul.variant.odd_bias else 0
+        scaling = 0 if self.scaling is None else (_SCALING_BYTES + odd) * len(self.scaling.bias)
         return scaling + (0 if self.table is None else self.table.nbytes)
 
 
@@ -266,66 +268,122 @@ def _window(op: Conv2D | DepthwiseConv2D, x: Tensor, y: Tensor) -> _Window:
     return _Window(*((pair[1], pair[0]) for pair in vars(window).values()))
 
 
-def _choose(
+Choose = Callable[[Sequence["Layer"]], "Layer"]
+"""Picks one of several Layers that do the same with other kernels or storage. They come without a
+stream; one of those that need least flash comes first."""
+
+
+def first_of(layers: Sequence[Layer]) -> Layer:
+    """The way that needs least flash, and of those the one that is usually fastest."""
+    return layers[0]
+
+
+def _ways(
     name: str, rows: Int8Array, runs: int, scaling: Scaling, bits: int, x: Tensor, isa: Isa
-) -> tuple[Matmul, NDArray[np.uint32]]:
-    """The multiplier of a layer and its stream."""
-    single = runs == 0
-    for variant in variants(isa, bits, x.bits, single=single):
-        padded = pack.pad_runs(rows, max(runs, 1), variant.run_block)
-        if variant.planes < 8:
-            padded = padded[:, pack.plane_order(padded.shape[1], variant.planes)]
-        full = pack.pad_rows(padded, variant.block)
+) -> list[Matmul]:
+    """All multipliers that are exact for a layer.
+
+    Raises:
+        TinykitError: there is none.
+    """
+    found = []
+    for variant in variants(isa, bits, x.bits, single=runs == 0):
+        full = _full_rows(rows, runs, variant)
         chunk = chunk_length(variant, full, x.bits)
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
-        if chunk == 0 or inner >= _INT32_LIMIT:
-            continue
-        bias = scaling.bias << variant.sum_shift
-        if variant.odd_bias:
-            offset = _unpack_offset(x.bits) if x.bits == 4 else 0
-            odd = bias + offset * rows.astype(np.int64).sum(axis=1)
-            bias = np.stack([bias, odd], axis=1)
-        stream = variant.stream(
-            pack.as_words(bias),
-            variant.rows(full, variant.storage),
-            pack.as_words(scaling.multiplier),
-            variant.shift(scaling.shift),
+        if chunk != 0 and inner < _INT32_LIMIT:
+            found.append(Matmul(variant, full.shape[1], chunk))
+    if not found:
+        raise TinykitError(
+            "no kernel can hold its sums in 32 bits.",
+            where=f"layer {name}",
+            remedy="Use a smaller kernel or fewer channels for this layer.",
         )
-        return Matmul(variant, full.shape[1], chunk), stream
-    raise TinykitError(
-        "no kernel can hold its sums in 32 bits.",
-        where=f"layer {name}",
-        remedy="Use a smaller kernel or fewer channels for this layer.",
+    return found
+
+
+def _full_rows(rows: Int8Array, runs: int, variant: Variant) -> Int8Array:
+    """Rows in the order of the columns, in whole blocks."""
+    full = pack.pad_runs(rows, max(runs, 1), variant.run_block)
+    if variant.planes < 8:
+        full = full[:, pack.plane_order(full.shape[1], variant.planes)]
+    return pack.pad_rows(full, variant.block)
+
+
+def _packed(layer: Layer, rows: Int8Array, runs: int, x: Tensor) -> Layer:
+    """`layer` with its stream."""
+    assert layer.matmul is not None
+    assert layer.scaling is not None
+    variant, scaling = layer.matmul.variant, layer.scaling
+    bias = scaling.bias << variant.sum_shift
+    if variant.odd_bias:
+        offset = _unpack_offset(x.bits) if x.bits == 4 else 0
+        odd = bias + offset * rows.astype(np.int64).sum(axis=1)
+        bias = np.stack([bias, odd], axis=1)
+    stream = variant.stream(
+        pack.as_words(bias),
+        variant.rows(_full_rows(rows, runs, variant), variant.storage),
+        pack.as_words(scaling.multiplier),
+        variant.shift(scaling.shift),
     )
+    return replace(layer, stream=stream)
 
 
 def _conv2d(
-    index: int, op: Conv2D, x: Tensor, y: Tensor, isa: Isa, *, strips: bool = False
+    index: int,
+    op: Conv2D,
+    x: Tensor,
+    y: Tensor,
+    isa: Isa,
+    choose: Choose,
+    *,
+    strips: bool = False,
 ) -> Layer:
     """The Layer of a convolution; `strips`: its output is computed a part at a time."""
     window = _window(op, x, y)
     rows = op.weight.reshape(len(op.weight), -1)
-    pixel_bits = x.shape[2] * x.bits
-    joined = window.dilation[1] == 1 and pixel_bits % 8 == 0
-    runs = 1 if joined else window.kernel[1]
-    run_pixels = window.kernel[1] if joined else 1
+    joined = window.dilation[1] == 1 and x.shape[2] * x.bits % 8 == 0
+    runs = window.kernel[0] * (1 if joined else window.kernel[1])
     scaling = _scaling(op.name, rows.astype(np.int64), op.bias, op.requantize, x, y)
-    matmul, stream = _choose(
-        op.name, rows, window.kernel[0] * runs, scaling, op.weight_bits, x, isa
-    )
+    ways = _ways(op.name, rows, runs, scaling, op.weight_bits, x, isa)
+    draft = _ConvDraft(index, op, x, y, window, joined, scaling, strips)
+    return _packed(choose([_conv2d_way(draft, way) for way in ways]), rows, runs, x)
+
+
+@dataclass(frozen=True)
+class _ConvDraft:
+    """What all ways to compute a convolution have in common."""
+
+    index: int
+    op: Conv2D
+    x: Tensor
+    y: Tensor
+    window: _Window
+    # A row of the kernel is one run of bytes.
+    joined: bool
+    scaling: Scaling
+    strips: bool
+
+
+def _conv2d_way(draft: _ConvDraft, matmul: Matmul) -> Layer:
+    """The Layer but for its stream."""
+    op, x, y, window = draft.op, draft.x, draft.y, draft.window
+    pixel_bits = x.shape[2] * x.bits
+    runs = 1 if draft.joined else window.kernel[1]
+    run_pixels = window.kernel[1] if draft.joined else 1
     variant = matmul.variant
     run_values = run_pixels * x.shape[2]
     run_step = pack.padded(run_values, variant.run_block)
     if not variant.apart:
         run_step *= variant.column_bytes
-    padded = (0, 0) if strips else _padded_input(window, x, y)
+    padded = (0, 0) if draft.strips else _padded_input(window, x, y)
     before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
     columns = matmul.length * variant.column_bytes
     border = 0
     if any(op.padding) and not before:
         border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
     return Layer(
-        index=index,
+        index=draft.index,
         op=op,
         kind="conv2d",
         function="tk_conv2d",
@@ -355,11 +413,10 @@ def _conv2d(
             "run_step": run_step,
             "column_bytes": columns,
         },
-        stream=stream,
         matmul=matmul,
-        scaling=scaling,
+        scaling=draft.scaling,
         scratch_bytes=before + columns + variant.group * border,
-        macs=y.shape[0] * y.shape[1] * rows.size,
+        macs=y.shape[0] * y.shape[1] * op.weight.size,
         weight_bits=op.weight_bits,
         overlap=overlap.ANYWHERE
         if before
@@ -415,26 +472,29 @@ def _blank(x: Tensor) -> int:
     return sum(field_ << at for at in range(0, 8, x.bits))
 
 
-def _dense(index: int, op: Dense, x: Tensor, y: Tensor, isa: Isa) -> Layer:
+def _dense(index: int, op: Dense, x: Tensor, y: Tensor, isa: Isa, choose: Choose) -> Layer:
     scaling = _scaling(op.name, op.weight.astype(np.int64), op.bias, op.requantize, x, y)
-    matmul, stream = _choose(op.name, op.weight, 0, scaling, op.weight_bits, x, isa)
-    return Layer(
-        index=index,
-        op=op,
-        kind="dense",
-        function="tk_dense",
-        params_type="tk_dense_params",
-        sources=("kernels/dense.c", *matmul.variant.sources),
-        fields={"in_features": op.weight.shape[1]},
-        stream=stream,
-        matmul=matmul,
-        scaling=scaling,
-        scratch_bytes=matmul.length * matmul.variant.column_bytes,
-        macs=op.weight.size,
-        weight_bits=op.weight_bits,
-        overlap=overlap.ANYWHERE,
-        over_read=_OVER_READ,
-    )
+    ways = _ways(op.name, op.weight, 0, scaling, op.weight_bits, x, isa)
+    layers = [
+        Layer(
+            index=index,
+            op=op,
+            kind="dense",
+            function="tk_dense",
+            params_type="tk_dense_params",
+            sources=("kernels/dense.c", *matmul.variant.sources),
+            fields={"in_features": op.weight.shape[1]},
+            matmul=matmul,
+            scaling=scaling,
+            scratch_bytes=matmul.length * matmul.variant.column_bytes,
+            macs=op.weight.size,
+            weight_bits=op.weight_bits,
+            overlap=overlap.ANYWHERE,
+            over_read=_OVER_READ,
+        )
+        for matmul in ways
+    ]
+    return _packed(choose(layers), op.weight, 0, x)
 
 
 def _plane(window: _Window) -> tuple[int, int]:
@@ -812,11 +872,16 @@ def _strip(op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor, group: int) -> tuple
 
 
 def conv_pool_layer(
-    network: Network, index: int, conv: Conv2D, pool: AvgPool2D | MaxPool2D, isa: Isa
+    network: Network,
+    index: int,
+    conv: Conv2D,
+    pool: AvgPool2D | MaxPool2D,
+    isa: Isa,
+    choose: Choose = first_of,
 ) -> Layer | None:
     """The Layer of a convolution that is pooled strip by strip; None where that cannot be."""
     x, between, y = (network.tensor(t) for t in (conv.inputs[0], conv.output, pool.output))
-    first = _conv2d(index, conv, x, between, isa, strips=True)
+    first = _conv2d(index, conv, x, between, isa, choose, strips=True)
     group = first.fields["group"]
     strip = _strip(pool, between, y, group)
     if strip is None:
@@ -899,13 +964,18 @@ def reshape_layer(index: int, op: Reshape, x: Tensor, y: Tensor) -> Layer:
 
 
 def choose_kernels(
-    network: Network, isa: Isa, *, pooled: frozenset[str] = frozenset()
+    network: Network,
+    isa: Isa,
+    choose: Choose = first_of,
+    *,
+    pooled: frozenset[str] = frozenset(),
 ) -> tuple[Layer, ...]:
     """One Layer for each operator that executes code, in order.
 
     Args:
         network: a valid Network.
         isa: what the core can do.
+        choose: picks where there are several ways; see `tinykit.codegen.choice`.
         pooled: names of the pools that run as a part of the convolution before them; all of them
             from `poolable`.
 
@@ -922,10 +992,10 @@ def choose_kernels(
         index = len(layers)
         joined = None
         if op in before and isinstance(op, AvgPool2D | MaxPool2D):
-            joined = conv_pool_layer(network, index, before[op], op, isa)
+            joined = conv_pool_layer(network, index, before[op], op, isa, choose)
             if joined is None:
                 raise ValueError(f"{op.name} cannot be pooled in strips")
-        layer = joined if joined is not None else _layer(network, index, op, isa)
+        layer = joined if joined is not None else _layer(network, index, op, isa, choose)
         for part in layer.parts or (layer,):
             _check_fields(part)
         layers.append(layer)
@@ -953,17 +1023,17 @@ def poolable(network: Network) -> list[tuple[Conv2D, AvgPool2D | MaxPool2D]]:
     return found
 
 
-def _layer(network: Network, index: int, op: Op, isa: Isa) -> Layer:
+def _layer(network: Network, index: int, op: Op, isa: Isa, choose: Choose) -> Layer:
     """The Layer of one operator that executes code."""
     x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
     if isinstance(op, Conv2D | Dense) and x.bits == 1:
         return _binary(index, op, x, y, isa)
     if isinstance(op, Conv2D):
-        return _conv2d(index, op, x, y, isa)
+        return _conv2d(index, op, x, y, isa, choose)
     if isinstance(op, DepthwiseConv2D):
         return _depthwise(index, op, x, y, isa)
     if isinstance(op, Dense):
-        return _dense(index, op, x, y, isa)
+        return _dense(index, op, x, y, isa, choose)
     if isinstance(op, AvgPool2D | MaxPool2D):
         return _pool(index, op, x, y)
     if isinstance(op, Add):

@@ -16,7 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, choose_kernels, is_alias, poolable, tensor_bytes
+from tinykit.codegen.kernels import (
+    Choose,
+    Layer,
+    choose_kernels,
+    first_of,
+    is_alias,
+    poolable,
+    tensor_bytes,
+)
 from tinykit.codegen.names import short_name
 from tinykit.codegen.overlap import Overlap
 from tinykit.network import Network
@@ -123,6 +131,18 @@ class MemoryPlan:
     def scratch(self, layer: str) -> int | None:
         """Byte offset of a layer's scratch, or None if it has none."""
         return self.offsets.get(f"scratch:{layer}")
+
+    def occupied(self, step: int) -> int:
+        """Bytes in use at a layer; those that its input and output share count once."""
+        total = end = 0
+        for start, stop in sorted(
+            (self.offsets[b.name], self.offsets[b.name] + b.size)
+            for b in self.buffers
+            if b.first <= step <= b.last
+        ):
+            total += max(0, stop - max(start, end))
+            end = max(end, stop)
+        return total
 
     def picture(self, width: int = 64) -> str:
         """The arena as text: one line a layer, offset 0 at the left; a letter a buffer.
@@ -331,26 +351,31 @@ class Layout:
     plan: MemoryPlan
 
 
-def lay_out(network: Network, isa: Isa) -> Layout:
+def lay_out(network: Network, isa: Isa, choose: Choose = first_of) -> Layout:
     """Choose kernels and plan the arena; pools join the convolution before them where that saves.
+
+    Args:
+        network: a valid Network.
+        isa: what the core can do.
+        choose: picks where there are several kernels; see `tinykit.codegen.choice`.
 
     Raises:
         TinykitError: a layer has no kernel or can overflow.
     """
-    alone = _laid_out(network, isa, frozenset())
+    alone = _laid_out(network, isa, choose, frozenset())
     pooled = frozenset(pool.name for _, pool in poolable(network))
-    best = _laid_out(network, isa, pooled)
+    best = _laid_out(network, isa, choose, pooled)
     if not pooled or best.plan.size >= alone.plan.size:
         return alone
     for name in sorted(pooled):
-        without = _laid_out(network, isa, pooled - {name})
+        without = _laid_out(network, isa, choose, pooled - {name})
         if without.plan.size <= best.plan.size:
             best, pooled = without, pooled - {name}
     return best
 
 
-def _laid_out(network: Network, isa: Isa, pooled: frozenset[str]) -> Layout:
-    layers = choose_kernels(network, isa, pooled=pooled)
+def _laid_out(network: Network, isa: Isa, choose: Choose, pooled: frozenset[str]) -> Layout:
+    layers = choose_kernels(network, isa, choose, pooled=pooled)
     return Layout(layers, plan_layers(network, layers))
 
 
@@ -379,7 +404,7 @@ def _draw(plan: MemoryPlan, width: int) -> str:
             start = int(plan.offsets[b.name] / scale)
             stop = max(start + 1, int((plan.offsets[b.name] + b.size) / scale))
             row[start : min(stop, width)] = letters[b.name] * (min(stop, width) - start)
-        lines.append(f"{name:<{name_width}} |{''.join(row)}| {sum(b.size for b in live)}")
+        lines.append(f"{name:<{name_width}} |{''.join(row)}| {plan.occupied(step)}")
     lines += [
         f"  {letters[b.name]} {short_name(b.name)}: {b.size} at {plan.offsets[b.name]}"
         for b in plan.buffers

@@ -11,10 +11,13 @@ from typing import Any
 
 from tinykit import __version__
 from tinykit.boards import Board, project_files
+from tinykit.codegen.budget import with_flash, within_flash
+from tinykit.codegen.choice import lay_out_for
+from tinykit.codegen.cost import CostModel, cost_model
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, tensor_bytes
+from tinykit.codegen.kernels import Choose, Layer, tensor_bytes
 from tinykit.codegen.names import short_name
-from tinykit.codegen.plan import MemoryPlan, lay_out
+from tinykit.codegen.plan import Layout, MemoryPlan, lay_out
 from tinykit.codegen.render import banner, class_names, render_model
 from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing
 from tinykit.codegen.sources import source_closure
@@ -64,6 +67,8 @@ def generate(
     vectors: Vectors | None = None,
     extra: Mapping[str, Any] | None = None,
     overwrite: bool = True,
+    flash_budget: int | None = None,
+    choose: Choose | None = None,
 ) -> Project:
     """Write the project of `network` for `board` to the folder `out`.
 
@@ -76,17 +81,27 @@ def generate(
         vectors: what the firmware tests itself with; none by default.
         extra: kept in tinykit.json under "extra"; must fit in JSON.
         overwrite: replace `out` if it is a generated project.
+        flash_budget: bytes that the whole firmware may take; weights are stored wider where that
+            saves instructions and fits. As few bytes as possible by default.
+        choose: picks where there are several kernels; by predicted instructions unless given, and
+            then the budget is for checks only.
 
     Raises:
         DoesNotFitError: flash or RAM is too small; says by how many bytes.
         TinykitError: `out` cannot be written or is not a generated project.
     """
     _check_target(out, overwrite)
-    layout = lay_out(network, isa_of(board))
+    limited = with_flash(board, flash_budget)
+    layout = _small(network, board, choose)
     layers, plan = layout.layers, layout.plan
     wanted = vectors if vectors is not None else make_vectors(network)
-    kept, sizes = _fitting_vectors(network, board, layers, plan, wanted)
-    check_sizes(network, board, sizes)
+    kept, sizes = _fitting_vectors(network, limited, layers, plan, wanted)
+    check_sizes(network, limited, sizes)
+    if flash_budget is not None and choose is None:
+        layout = within_flash(network, board, limited.flash_bytes, kept)
+        layers, plan = layout.layers, layout.plan
+        sizes = estimate_layers(network, board, layers, plan, kept)
+        check_sizes(network, limited, sizes)
     metadata = _metadata(network, board, layers, plan, sizes, kept)
     metadata["embedded"]["left_out"] = {
         "vectors": len(wanted.features) - len(kept.features),
@@ -101,6 +116,12 @@ def generate(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     return Project(out, board.id, metadata, plan, sizes, kept, layers)
+
+
+def _small(network: Network, board: Board, choose: Choose | None) -> Layout:
+    if choose is None:
+        return lay_out_for(network, board)
+    return lay_out(network, isa_of(board), choose)
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
@@ -222,7 +243,9 @@ def _pages(
     return {name: render_template(f"{name}.j2", **context) for name in names}
 
 
-def _layer_metadata(network: Network, layer: Layer, plan: MemoryPlan) -> dict[str, Any]:
+def _layer_metadata(
+    network: Network, layer: Layer, plan: MemoryPlan, model: CostModel | None
+) -> dict[str, Any]:
     x, y = network.tensor(layer.inputs[0]), network.tensor(layer.op.output)
     return {
         "index": layer.index,
@@ -233,12 +256,25 @@ def _layer_metadata(network: Network, layer: Layer, plan: MemoryPlan) -> dict[st
         "output": {"tensor": y.name, "shape": list(y.shape), "bits": y.bits},
         "weight_bits": layer.weight_bits,
         "macs": layer.macs,
+        "predicted": None if model is None else _rounded(model.predict(layer)),
         "weight_bytes": layer.weight_bytes,
         "table_bytes": layer.table_bytes,
         "scratch_bytes": layer.scratch_bytes,
         "output_bytes": tensor_bytes(y),
         "arena_offset": plan.offset(y.name),
     }
+
+
+def _rounded(instructions: float | None) -> int | None:
+    return None if instructions is None else round(instructions)
+
+
+def _predicted(layers: Sequence[Layer], model: CostModel | None) -> dict[str, Any] | None:
+    """What an inference will take, and of which core the model is; None where there is none."""
+    if model is None:
+        return None
+    instructions = _rounded(model.total(layers))
+    return {"instructions": instructions, "core": model.name, "same_core": model.exact}
 
 
 def _metadata(
@@ -250,6 +286,7 @@ def _metadata(
     vectors: Vectors,
 ) -> dict[str, Any]:
     """The content of tinykit.json."""
+    model = cost_model(board)
     return {
         "format": FORMAT,
         "tinykit": __version__,
@@ -277,13 +314,14 @@ def _metadata(
             ],
         },
         "estimate": sizes.as_dict(),
+        "predicted": _predicted(layers, model),
         "symbols": {
             "begin": "tk_mark_begin",
             "layer": "tk_mark_layer",
             "frontend_begin": "tk_mark_frontend_begin",
             "frontend_end": "tk_mark_frontend_end",
         },
-        "layers": [_layer_metadata(network, layer, plan) for layer in layers],
+        "layers": [_layer_metadata(network, layer, plan, model) for layer in layers],
         "embedded": _embedded(vectors, layers),
     }
 

@@ -71,7 +71,7 @@ class Variant:
 
 
 def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) -> list[Variant]:
-    """Those that can run a layer, best first.
+    """Those that can run a layer: the narrowest storage first, and of that the fastest.
 
     Args:
         isa: of the core.
@@ -83,20 +83,19 @@ def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) 
     if isa in ROWS:
         return _plain(weight_bits, activation_bits, single, ROWS[isa])
     if isa == "mve":
-        return [_mve_variant(weight_bits, activation_bits, 1 if single else 4)]
+        widths = [weight_bits] if weight_bits == 8 else [weight_bits, 8]
+        return [_mve_variant(bits, activation_bits, 1 if single else 4) for bits in widths]
     raise NotImplementedError(isa)
 
 
 def _dsp(weight_bits: int, activation_bits: int, single: bool) -> list[Variant]:
+    widths = [weight_bits] if weight_bits == 8 else [weight_bits, 8]
     if single:
-        return [_dsp_variant(weight_bits, activation_bits, 1)]
+        return [_dsp_variant(bits, activation_bits, 1) for bits in widths]
     found = []
     if activation_bits < 8 and weight_bits < 8:
         found.append(_dsp_variant(weight_bits, activation_bits, 8))
-    found.append(_dsp_variant(weight_bits, activation_bits, 4))
-    if weight_bits < 8:
-        found.append(_dsp_variant(8, activation_bits, 4))
-    return found
+    return found + [_dsp_variant(bits, activation_bits, 4) for bits in (*widths, 16)]
 
 
 def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:

@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fit the model of cost: measure random layers under QEMU, and solve for instructions a turn.
+
+    python benchmarks/fit_cost.py --core m4 --core rv32imc --firmwares 20
+
+Each firmware is a network of many layers with random shapes, strides, paddings and widths, each run
+by a kernel drawn from all that can run it. What was counted stays in the folder --samples, so that
+a fit can be repeated after a change of the model; --fit-only does nothing else. Coefficients go to
+tinykit/codegen/cost.json, and the error of the fit by piece to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+from tinykit.bench.cores import CORES
+from tinykit.bench.measure import one_vector
+from tinykit.boards import Board, load_board
+from tinykit.boards.platformio import build, environment
+from tinykit.codegen.binary import KNOWN_WORDS
+from tinykit.codegen.cost import FORMAT, core_of
+from tinykit.codegen.counts import Counts, counts_of
+from tinykit.codegen.isa import isa_of
+from tinykit.codegen.kernels import Layer
+from tinykit.codegen.plan import lay_out
+from tinykit.codegen.project import generate
+from tinykit.emulators.qemu import plugin
+from tinykit.errors import TinykitError
+from tinykit.files import write_atomic
+from tinykit.network import Network
+from tinykit.network.ops import AvgPool2D, MaxPool2D
+from tinykit.network.sample import Builder
+from tinykit.workflow import Firmware, run_firmware
+
+COEFFICIENTS = Path(__file__).resolve().parents[1] / "tinykit" / "codegen" / "cost.json"
+WIDTHS = (8, 4, 2)
+# Bytes of a feature map, multiply-accumulates of a layer, and bytes of its weights.
+LARGEST = {"map": 8_192, "macs": 250_000, "weights": 24_000}
+SMALLEST_CORE = {"map": 1_536, "macs": 60_000, "weights": 3_000}
+BRANCHES, DEPTH = 14, 3
+TIMEOUT = 300.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A layer's turns and its instructions."""
+
+    counts: Counts
+    instructions: int
+    what: str
+
+
+# --- Random networks ------------------------------------------------------------------------------
+
+
+class Maker:
+    """Draws networks: short branches from the input, whose ends are added up."""
+
+    def __init__(self, seed: int, limits: dict[str, int]) -> None:
+        self.rng, self.limits = np.random.default_rng(seed), limits
+        # Of each combination enough, the widest and the narrowest included.
+        self.widths = ((8, 4, 2), (8,), (4, 2), (8, 8, 4, 2), (2,))[seed % 5]
+        self.branches = BRANCHES if limits is LARGEST else 4
+
+    def pick(self, *options: Any) -> Any:
+        """One of the options."""
+        return options[int(self.rng.integers(len(options)))]
+
+    def width(self) -> int:
+        """Bits of weights or activations."""
+        return int(self.pick(*self.widths))
+
+    def size(self, most: int) -> int:
+        """Evenly drawn in the logarithm, and often a multiple of four or a power of two."""
+        drawn = int(np.exp(self.rng.uniform(0, np.log(most + 1))))
+        way = self.rng.random()
+        if way < 0.35:
+            return min(most, max(4, -(-drawn // 4) * 4))
+        return min(most, 1 << (drawn - 1).bit_length()) if way < 0.6 else max(drawn, 1)
+
+    def network(self) -> Network:
+        """One network."""
+        while True:
+            high, wide, deep = self.size(32), self.size(32), self.size(128)
+            bits = self.width()
+            if high * wide * deep * bits // 8 <= self.limits["map"]:
+                break
+        builder = Builder(self.rng, (high, wide, deep), bits=bits, name="samples")
+        start, ends = builder.keep(), []
+        for _ in range(self.branches):
+            builder.back_to(start)
+            for _ in range(int(self.rng.integers(1, DEPTH + 1))):
+                self.layer(builder)
+            self.close(builder)
+            ends.append(builder.keep())
+        builder.back_to(ends[0])
+        for end in ends[1:]:
+            builder.add(end, relu=bool(self.rng.random() < 0.5))
+        return builder.build()
+
+    def close(self, builder: Builder) -> None:
+        """Ends a branch in a few values of 8 bits."""
+        if len(builder.shape) > 1 and (np.prod(builder.shape) > 1024 or self.rng.random() < 0.7):
+            builder.pool(self.pick(AvgPool2D, MaxPool2D), builder.shape[:2])
+        if len(builder.shape) > 1 and builder.shape[-1] * builder.last.bits % 8:
+            builder.conv(8, (1, 1), weight_bits=self.width())
+        if self.rng.random() < 0.3:
+            self.dense(builder, self.size(64), self.width())
+        self.dense(builder, 6, 8)
+
+    def dense(self, builder: Builder, units: int, bits: int) -> None:
+        """A dense layer."""
+        units = min(units, max(1, self.limits["weights"] // int(np.prod(builder.shape))))
+        if bits == 8 and units < 6:
+            units = 6
+        relu, weights = bool(self.rng.random() < 0.4), self.width()
+        builder.dense(units, weight_bits=weights, bits=bits, relu=relu)
+
+    def window(self, builder: Builder) -> tuple[tuple[int, int], dict[str, Any]]:
+        """A kernel that fits, and its stride, padding and dilation."""
+        high, wide, _ = builder.shape
+        kernel = self.pick((1, 1), (1, 1), (3, 3), (3, 3), (5, 5), (1, 3), (3, 1), (7, 1), (2, 4))
+        kernel = (min(kernel[0], high), min(kernel[1], wide))
+        rest: dict[str, Any] = {"padding": self.pick("same", "same", "valid"), "stride": (1, 1)}
+        if self.rng.random() < 0.25:
+            rest["stride"] = self.pick((2, 2), (2, 1), (1, 2))
+        elif self.rng.random() < 0.08:
+            rest |= {"dilation": self.pick((2, 2), (1, 2)), "padding": "same"}
+        return kernel, rest
+
+    def layer(self, builder: Builder) -> None:
+        """One layer of any kind."""
+        high, wide, deep = builder.shape
+        kind = self.rng.random()
+        kernel, rest = self.window(builder)
+        relu = bool(self.rng.random() < 0.7)
+        common = {"bits": self.width(), "relu": relu, "weight_bits": self.width()}
+        if kind < 0.1:
+            rest.pop("dilation", None)
+            builder.pool(self.pick(AvgPool2D, MaxPool2D), kernel, **rest)
+        elif kind < 0.18:
+            self.residual(builder, common)
+        elif kind < 0.45:
+            if self.rng.random() < 0.6 and min(high, wide) >= 3:
+                kernel = (3, 3)
+            several = self.pick(1, 1, 1, 1, 2) if deep < 64 else 1
+            if high * wide * deep * several * kernel[0] * kernel[1] <= self.limits["macs"]:
+                builder.depthwise(kernel, multiplier=several, **rest, **common)
+        else:
+            self.convolution(builder, kernel, rest, common)
+
+    def convolution(
+        self,
+        builder: Builder,
+        kernel: tuple[int, int],
+        rest: dict[str, Any],
+        common: dict[str, Any],
+    ) -> None:
+        """A convolution of as many filters as the limits allow, and now and then a pool."""
+        high, wide, deep = builder.shape
+        row = kernel[0] * kernel[1] * deep
+        most = min(
+            256,
+            self.limits["macs"] // (row * high * wide),
+            self.limits["weights"] // row,
+            self.limits["map"] // (high * wide),
+        )
+        if most < 1:
+            return
+        builder.conv(self.size(most), kernel, **rest, **common)
+        high, wide, _ = builder.shape
+        if self.rng.random() < 0.1 and high % 2 == 0 and (wide % 2 == 0 or wide == 1):
+            builder.pool(self.pick(AvgPool2D, MaxPool2D), (2, 2 if wide > 1 else 1))
+
+    def residual(self, builder: Builder, common: dict[str, Any]) -> None:
+        """A pointwise convolution whose input is added to its output."""
+        high, wide, deep = builder.shape
+        if high * wide * deep * deep > self.limits["macs"] or deep * deep > self.limits["weights"]:
+            return
+        start = builder.keep()
+        same = {**common, "bits": start.tensor.bits}
+        builder.conv(deep, (1, 1), **same).add(start, relu=bool(self.rng.random() < 0.5))
+
+
+def binary_network(seed: int, limits: dict[str, int]) -> Network:
+    """Layers of one bit, each row length that has a function of its own among them."""
+    rng = np.random.default_rng(seed)
+    small = limits is not LARGEST
+    words = [w for w in (*KNOWN_WORDS, 11, 22, 40) if w < 12 or not small]
+    rng.shuffle(words)
+    ends = []
+    builder = Builder(rng, (int(rng.integers(1, 4)), 3, 32 * words[0]), bits=1, name="binary")
+    for following in [*words[1:], 3]:
+        start = builder.keep()
+        bits = int(rng.choice(WIDTHS))
+        units = int(rng.integers(3, 9)) * (1 if bits == 8 else 8)
+        builder.conv(units, (1, 1), weight_bits=1, bits=bits)
+        builder.mean().dense(6, weight_bits=int(rng.choice(WIDTHS)), relu=False)
+        ends.append(builder.keep())
+        builder.back_to(start)
+        filters = 32 * following - int(rng.integers(0, 3) == 0) * int(rng.integers(1, 24))
+        builder.conv(filters, (1, 1), weight_bits=1, bits=1)
+        if rng.random() < 0.2:
+            builder.pool(MaxPool2D, (2, 2), stride=(1, 1), padding="same")
+    for _ in range(3):
+        kernel = ((3, 3), (2, 3), (3, 1))[int(rng.integers(3))]
+        builder.conv(int(rng.integers(3, 100)), kernel, weight_bits=1, bits=1)
+    builder.conv(32, (1, 1), weight_bits=1, bits=1).dense(6, weight_bits=1, relu=False)
+    for end in ends:
+        builder.add(end)
+    return builder.build()
+
+
+# --- Measuring ------------------------------------------------------------------------------------
+
+
+class Drawn:
+    """A `Choose` that draws."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, layers: Sequence[Layer]) -> Layer:
+        """Any of them."""
+        return layers[int(self.rng.integers(len(layers)))]
+
+
+def network_of(seed: int, board: Board) -> Network:
+    """The network of a firmware."""
+    limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
+    return binary_network(seed, limits) if seed % 6 == 5 else Maker(seed, limits).network()
+
+
+def measure(seed: int, board: Board) -> list[tuple[str, int]]:
+    """Build and run a firmware; of each layer what it is, and its exact instructions."""
+    network = network_of(seed, board)
+    with tempfile.TemporaryDirectory(prefix="tinykit-cost-") as aside:
+        folder = Path(aside) / "project"
+        vectors = one_vector(network)
+        project = generate(network, board, folder, vectors=vectors, choose=Drawn(seed))
+        if any(layer.scaling is not None and layer.scaling.wide for layer in project.layers):
+            # These are compiled otherwise.
+            return []
+        built = build(folder, board, jobs=1)
+        firmware = Firmware(folder, board, project.metadata, None)
+        ran = run_firmware(firmware, built, emulator="qemu", timeout=TIMEOUT)
+    if ran.differences:
+        raise SystemExit(f"seed {seed} on {board.id} is not exact: {ran.differences[0]}")
+    return [
+        (describe(network, layer), round(count.mean))
+        for layer, count in zip(project.layers, ran.measurement.layers, strict=True)
+    ]
+
+
+def describe(network: Network, layer: Layer) -> str:
+    """A layer for people."""
+    x, y = network.tensor(layer.inputs[0]), network.tensor(layer.op.output)
+    matmul = layer.parts[0].matmul if layer.parts else layer.matmul
+    way = "" if matmul is None else f" {matmul.variant.multiply}"
+    return f"{layer.function}{way} {x.shape}a{x.bits} -> {y.shape}a{y.bits} w{layer.weight_bits}"
+
+
+def collect(core: str, firmwares: int, path: Path) -> None:
+    """Add to `path` what is missing of `firmwares` firmwares."""
+    board = load_board(CORES[core])
+    known = json.loads(path.read_text()) if path.exists() else {}
+    wanted = [seed for seed in range(firmwares) if str(seed) not in known]
+
+    def one(seed: int) -> tuple[int, list[tuple[str, int]]]:
+        try:
+            return seed, measure(seed, board)
+        except TinykitError as error:
+            print(f"{core} {seed}: {error}", file=sys.stderr)
+            return seed, []
+
+    with ThreadPoolExecutor(2) as pool:
+        for seed, layers in pool.map(one, wanted):
+            known[str(seed)] = layers
+            write_atomic(path, json.dumps(known))
+            print(f"{core} {seed}: {len(layers)} layers", file=sys.stderr)
+
+
+def read(core: str, path: Path) -> list[Sample]:
+    """What was measured, with the turns of each layer as the model now counts them.
+
+    Raises:
+        SystemExit: the layers have other kernels than when they were measured.
+    """
+    board, samples = load_board(CORES[core]), []
+    for name, measured in json.loads(path.read_text()).items():
+        if not measured:
+            continue
+        network = network_of(int(name), board)
+        layers = lay_out(network, isa_of(board), Drawn(int(name))).layers
+        said = [describe(network, layer) for layer in layers]
+        if said != [what for what, _ in measured]:
+            raise SystemExit(f"{path}, firmware {name}: kernels have changed; measure again")
+        counts = [counts_of(layer, core_of(board)) for layer in layers]
+        samples += [Sample(c, n, w) for c, (w, n) in zip(counts, measured, strict=True)]
+    return samples
+
+
+# --- Fitting --------------------------------------------------------------------------------------
+
+
+def fit(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+    """Coefficients by piece and loop: least squares of the relative error, none negative."""
+    columns = sorted(
+        {(p, loop) for s in samples for p, loops in s.counts.items() for loop in loops}
+    )
+    place = {column: i for i, column in enumerate(columns)}
+    matrix = np.zeros((len(samples), len(columns)))
+    for row, sample in enumerate(samples):
+        for piece, loops in sample.counts.items():
+            for loop, turns in loops.items():
+                matrix[row, place[piece, loop]] = turns / sample.instructions
+    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-12)
+    solution, _ = nnls(matrix / scale, np.ones(len(samples)), maxiter=50 * len(columns))
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for (piece, loop), value in zip(columns, solution / scale, strict=True):
+        found[piece]  # known, even if it costs nothing
+        if value > 0:
+            found[piece][loop] = float(f"{value:.4g}")
+    return dict(found)
+
+
+def predicted(coefficients: dict[str, dict[str, float]], counts: Counts) -> float:
+    """Instructions of one layer."""
+    return sum(
+        turns * coefficients[piece].get(loop, 0.0)
+        for piece, loops in counts.items()
+        for loop, turns in loops.items()
+    )
+
+
+def report(core: str, samples: Sequence[Sample], found: dict[str, dict[str, float]]) -> None:
+    """Error by piece, and the worst layers."""
+    errors: dict[str, list[float]] = defaultdict(list)
+    worst = []
+    for sample in samples:
+        error = predicted(found, sample.counts) / sample.instructions - 1.0
+        worst.append((abs(error), error, sample))
+        for piece in sample.counts:
+            errors[piece].append(abs(error))
+    print(f"\n{core}: {len(samples)} layers, {len(found)} pieces")
+    for piece, some in sorted(errors.items()):
+        middle, most = 100 * float(np.median(some)), 100 * max(some)
+        print(f"  {piece:<32} {len(some):>4} layers  median {middle:5.1f} %  worst {most:5.1f} %")
+    for _, error, sample in sorted(worst, key=lambda one: -one[0])[:8]:
+        print(f"  {100 * error:+6.1f} % of {sample.instructions:>8}  {sample.what}")
+
+
+def save(core: str, found: dict[str, dict[str, float]]) -> None:
+    """Put the coefficients of a core into the file; those of others stay."""
+    document = {"format": FORMAT, "cores": {}}
+    if COEFFICIENTS.exists():
+        document = json.loads(COEFFICIENTS.read_text())
+    board = load_board(CORES[core])
+    paths = core_of(board)
+    document["cores"][board.core] = {
+        "isa": paths.isa,
+        "thumb1": paths.thumb1,
+        "features": sorted(board.features),
+        "pieces": found,
+    }
+    lines = [f'{{"format": {FORMAT}, "cores": {{']
+    for i, (name, one) in enumerate(sorted(document["cores"].items())):
+        pieces = one.pop("pieces")
+        lines.append(f'{"," if i else ""}"{name}": {{{json.dumps(one)[1:-1]}, "pieces": {{')
+        rows = [f"{json.dumps(p)}: {json.dumps(pieces[p], sort_keys=True)}" for p in sorted(pieces)]
+        lines.append(",\n".join(rows) + "}}")
+    write_atomic(COEFFICIENTS, "\n".join(lines) + "\n}}\n")
+
+
+def main() -> int:
+    """Measure and fit each core."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--core", action="append", choices=list(CORES), help="several: repeat")
+    parser.add_argument("--firmwares", type=int, default=24)
+    parser.add_argument("--samples", type=Path, default=Path("samples"), help="folder")
+    parser.add_argument("--fit-only", action="store_true")
+    options = parser.parse_args()
+    options.samples.mkdir(parents=True, exist_ok=True)
+    environment()
+    plugin()
+    for core in options.core or CORES:
+        path = options.samples / f"{core}.json"
+        if not options.fit_only:
+            collect(core, options.firmwares, path)
+        rows = read(core, path)
+        found = fit(rows)
+        save(core, found)
+        report(core, rows, found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
