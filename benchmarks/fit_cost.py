@@ -33,8 +33,8 @@ from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.cost import FORMAT, core_of
 from tinykit.codegen.counts import Counts, counts_of
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer
-from tinykit.codegen.plan import lay_out
+from tinykit.codegen.kernels import Layer, choose_kernels, poolable
+from tinykit.codegen.plan import Layout, plan_layers
 from tinykit.codegen.project import generate
 from tinykit.emulators.qemu import plugin
 from tinykit.errors import TinykitError
@@ -49,7 +49,7 @@ WIDTHS = (8, 4, 2)
 # Bytes of a feature map, multiply-accumulates of a layer, and bytes of its weights.
 LARGEST = {"map": 8_192, "macs": 250_000, "weights": 24_000}
 SMALLEST_CORE = {"map": 1_536, "macs": 60_000, "weights": 3_000}
-BRANCHES, DEPTH = 14, 3
+BRANCHES, DEPTH = 30, 3
 TIMEOUT = 300.0
 
 
@@ -71,7 +71,7 @@ class Maker:
     def __init__(self, seed: int, limits: dict[str, int]) -> None:
         self.rng, self.limits = np.random.default_rng(seed), limits
         # Of each combination enough, the widest and the narrowest included.
-        self.widths = ((8, 4, 2), (8,), (4, 2), (8, 8, 4, 2), (2,))[seed % 5]
+        self.widths = ((8, 4, 2), (8, 8, 4), (4, 2), (8, 4, 2), (2, 8))[seed % 5]
         self.branches = BRANCHES if limits is LARGEST else 4
 
     def pick(self, *options: Any) -> Any:
@@ -112,7 +112,7 @@ class Maker:
 
     def close(self, builder: Builder) -> None:
         """Ends a branch in a few values of 8 bits."""
-        if len(builder.shape) > 1 and (np.prod(builder.shape) > 1024 or self.rng.random() < 0.7):
+        if len(builder.shape) > 1 and (np.prod(builder.shape) > 2048 or self.rng.random() < 0.5):
             builder.pool(self.pick(AvgPool2D, MaxPool2D), builder.shape[:2])
         if len(builder.shape) > 1 and builder.shape[-1] * builder.last.bits % 8:
             builder.conv(8, (1, 1), weight_bits=self.width())
@@ -226,15 +226,16 @@ def binary_network(seed: int, limits: dict[str, int]) -> Network:
 # --- Measuring ------------------------------------------------------------------------------------
 
 
-class Drawn:
-    """A `Choose` that draws."""
+def layout_of(network: Network, board: Board, seed: int) -> Layout:
+    """Kernels drawn from all that can run each layer; some pools join the convolution before."""
+    rng = np.random.default_rng(seed)
 
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+    def choose(layers: Sequence[Layer]) -> Layer:
+        return layers[int(rng.integers(len(layers)))]
 
-    def __call__(self, layers: Sequence[Layer]) -> Layer:
-        """Any of them."""
-        return layers[int(self.rng.integers(len(layers)))]
+    pooled = frozenset(pool.name for _, pool in poolable(network) if rng.random() < 0.3)
+    layers = choose_kernels(network, isa_of(board), choose, pooled=pooled)
+    return Layout(layers, plan_layers(network, layers))
 
 
 def network_of(seed: int, board: Board) -> Network:
@@ -248,8 +249,8 @@ def measure(seed: int, board: Board) -> list[tuple[str, int]]:
     network = network_of(seed, board)
     with tempfile.TemporaryDirectory(prefix="tinykit-cost-") as aside:
         folder = Path(aside) / "project"
-        vectors = one_vector(network)
-        project = generate(network, board, folder, vectors=vectors, choose=Drawn(seed))
+        layout = layout_of(network, board, seed)
+        project = generate(network, board, folder, vectors=one_vector(network), layout=layout)
         if any(layer.scaling is not None and layer.scaling.wide for layer in project.layers):
             # These are compiled otherwise.
             return []
@@ -303,7 +304,7 @@ def read(core: str, path: Path) -> list[Sample]:
         if not measured:
             continue
         network = network_of(int(name), board)
-        layers = lay_out(network, isa_of(board), Drawn(int(name))).layers
+        layers = layout_of(network, board, int(name)).layers
         said = [describe(network, layer) for layer in layers]
         if said != [what for what, _ in measured]:
             raise SystemExit(f"{path}, firmware {name}: kernels have changed; measure again")
@@ -388,7 +389,7 @@ def main() -> int:
     """Measure and fit each core."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--core", action="append", choices=list(CORES), help="several: repeat")
-    parser.add_argument("--firmwares", type=int, default=24)
+    parser.add_argument("--firmwares", type=int, default=14)
     parser.add_argument("--samples", type=Path, default=Path("samples"), help="folder")
     parser.add_argument("--fit-only", action="store_true")
     options = parser.parse_args()
