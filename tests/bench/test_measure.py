@@ -87,7 +87,7 @@ def test_a_firmware_that_is_wrong_fails_the_command(
 
 
 def test_what_does_not_fit_is_told_and_fails_the_command() -> None:
-    words = ["bench", "-c", "kws-w8a8", "--core", "m0", "--json"]
+    words = ["bench", "-c", "vww-w8a8", "--core", "m0", "--json"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 3, done.output
     (found,) = json.loads(done.stdout)["results"]

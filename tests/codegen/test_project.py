@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from tinykit.codegen import METADATA, check_fit, estimate_size, generate, make_v
 from tinykit.emulators import select
 from tinykit.errors import DoesNotFitError, TinykitError
 from tinykit.frontends import Imu, Mfcc
-from tinykit.network import Network
+from tinykit.network import MaxPool2D, Network
 from tinykit.network.packing import fingerprint
 from tinykit.network.sample import Builder, ds_cnn, har_cnn, random_input
 from tinykit.resources import resource_dir
@@ -84,7 +85,8 @@ def test_the_project_needs_no_tinykit(tmp_path, har):
         assert b"import tinykit" not in content, name
         for include in re.findall(rb'#include "([^"]+)"', content):
             text = include.decode()
-            places = {f"include/{text}", f"src/{text}", f"src/kernels/{text}", f"src/port/{text}"}
+            beside = posixpath.join(posixpath.dirname(name), text)
+            places = {f"include/{text}", f"src/{text}", f"src/port/{text}", beside}
             assert places & set(tree), f"{name} includes {text}"
 
 
@@ -167,19 +169,27 @@ def _residual() -> Network:
     return builder.mean().dense(4, relu=False).build()
 
 
+def _binary() -> Network:
+    """Layers of one bit, with lanes and row by row, and a maximum between them."""
+    builder = Builder(np.random.default_rng(0), (8, 8, 32), bits=1, name="binary")
+    builder.conv(64, (3, 3), weight_bits=1, bits=1).pool(MaxPool2D, (2, 2))
+    builder.conv(8, (3, 3), weight_bits=1, bits=1)
+    return builder.dense(4, weight_bits=1, relu=False).build()
+
+
 # One board for each column of the table of code sizes.
 BOARDS = ("microbit", "mps2_an385", "mps2_an386", "virt_rv32imc")
 
 
 @pytest.mark.parametrize("board_id", BOARDS)
-@pytest.mark.parametrize("kind", ["kws", "har", "residual"])
+@pytest.mark.parametrize("kind", ["kws", "har", "residual", "binary"])
 def test_the_estimate_is_the_truth_and_little_more(tmp_path, board_id, kind):
     if kind == "kws":
         network = with_frontend(ds_cnn(24, "mixed", blocks=2), Mfcc())
     elif kind == "har":
         network = with_frontend(har_cnn("w8a8", widths=(8, 12)), Imu())
     else:
-        network = _residual()
+        network = _residual() if kind == "residual" else _binary()
     board = load_board(board_id)
     project = generate(network, board, tmp_path / "p", vectors=_vectors(network))
     built = build(tmp_path / "p", board)

@@ -13,7 +13,12 @@ from tinykit.boards import Board, list_boards, load_board
 from tinykit.codegen.project import generate
 from tinykit.codegen.vectors import make_vectors
 from tinykit.emulators.renode import Renode
-from tinykit.network.sample import Builder, random_input, random_network
+from tinykit.network.sample import (
+    Builder,
+    random_binary_network,
+    random_input,
+    random_network,
+)
 from tinykit.runs import Run
 from tinykit.verify import verify
 from tinykit.workflow import Firmware, build_firmware, generate_firmware, run_firmware
@@ -52,6 +57,22 @@ def test_random_ops_and_widths_on_every_core(board_id: str, seed: int, tmp_path:
     assert result.differences == []
     assert result.compared == 3
     assert len(result.measurement.layers) == len(project.metadata["layers"])
+
+
+@pytest.mark.parametrize("board_id", QEMU_BOARDS)
+def test_one_bit_values_on_cores_with_and_without_popcount(board_id: str, tmp_path: Path) -> None:
+    """Binary convolutions, pools and a head; the estimate of flash and RAM holds for them too."""
+    rng, board = np.random.default_rng(4), load_board(board_id)
+    network = random_binary_network(rng, depth=4)
+    vectors = make_vectors(network, random_input(rng, network.tensor(network.input), 3))
+    project = generate(network, board, tmp_path / "project", vectors=vectors)
+    firmware = Firmware(project.directory, board, project.metadata, None)
+    build = build_firmware(firmware)
+    result = run_firmware(firmware, build, emulator="qemu")
+    assert result.differences == []
+    assert result.compared == 3
+    assert build.flash <= project.sizes.flash
+    assert build.ram <= project.sizes.ram <= build.ram + 512
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ class Matmul(c.Structure):
         ("channels", c.c_uint16),
         ("chunk", c.c_uint16),
         ("output", Output),
+        ("plain", c.c_uint8),
     )
 
 
@@ -77,9 +79,9 @@ class Binary(c.Structure):
         *_fields(c.c_uint16, "in_height", "in_width", "pixel_bytes", "out_height", "out_width"),
         *_fields(c.c_uint8, "kernel_height", "runs", "run_pixels", "stride_height"),
         *_fields(c.c_uint8, "stride_width", "dilation_height", "dilation_width", "pad_top"),
-        *_fields(c.c_uint8, "pad_left", "chained"),
+        *_fields(c.c_uint8, "pad_left", "digits"),
         *_fields(c.c_uint16, "channels", "words"),
-        ("rows", c.c_void_p),
+        ("count", c.c_void_p),
         ("output", Output),
         ("stream", c.POINTER(c.c_uint32)),
     )
@@ -177,14 +179,27 @@ _STRUCTS = {
 
 
 def build(folder: Path, *, wide: bool = False, isa: Isa = "riscv") -> c.CDLL:
-    """Compile every kernel into one library with undefined behaviour trapped."""
-    source = resource_dir("firmware") / "src"
+    """Compile every kernel into one library with undefined behaviour trapped.
+
+    Args:
+        folder: where it is kept; those who share it compile once.
+    """
     library = folder / f"kernels-{isa}-{wide:d}.so"
+    with (folder / f"{library.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            _compile(library, wide=wide, isa=isa)
+    return c.CDLL(str(library))
+
+
+def _compile(library: Path, *, wide: bool, isa: Isa) -> None:
+    source = resource_dir("firmware") / "src"
     sources = [*sorted((source / "kernels").rglob("*.c")), source / "packing.c"]
     flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
     flags += [*host_flags(isa), *(["-DTK_WIDE_ACCUMULATORS"] if wide else [])]
-    compile_c([*sources, Path(__file__).with_name("shim.c")], library, flags)
-    return c.CDLL(str(library))
+    part = library.with_suffix(".part")
+    compile_c([*sources, Path(__file__).with_name("shim.c")], part, flags)
+    part.rename(library)
 
 
 def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | None]:
@@ -196,14 +211,14 @@ def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | No
     pointer = stream.ctypes.data_as(c.POINTER(c.c_uint32))
     if layer.binary is not None:
         params.stream, params.output = pointer, output
-        params.rows = c.cast(getattr(library, layer.binary.rows), c.c_void_p).value
+        params.count = c.cast(getattr(library, layer.binary.function), c.c_void_p).value
         return params, stream
     assert s is not None
     if layer.matmul is None:
         params.stream, params.output = pointer, output
         return params, stream
     m = layer.matmul
-    params.matmul = Matmul(pointer, m.length, len(s.bias), m.chunk, output)
+    params.matmul = Matmul(pointer, m.length, len(s.bias), m.chunk, output, s.plain)
     for name in ("expand", "multiply"):
         function = getattr(library, getattr(m.variant, name))
         setattr(params, name, c.cast(function, c.c_void_p).value)

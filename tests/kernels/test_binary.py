@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import kernel_library
 import numpy as np
 import pytest
 
-from tinykit.codegen.binary import KNOWN_WORDS, choose_rows, count_limits
+from tinykit.codegen import binary
+from tinykit.codegen.binary import KNOWN_WORDS, choose, count_limits
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import choose_kernels
 from tinykit.errors import TinykitError
@@ -22,8 +25,8 @@ OUTPUTS = (1, 2, 4, 8)
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return kernel_library.build(tmp_path_factory.mktemp("k"))
+def library(shared_folder):
+    return kernel_library.build(shared_folder)
 
 
 def _close(builder: Builder) -> Network:
@@ -50,25 +53,55 @@ def _check(library, isa: Isa, builder: Builder, x: np.ndarray) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("bits", OUTPUTS)
-@pytest.mark.parametrize("words", [*range(1, 37), 40, 48, 64, 71])
-def test_rows_of_any_length(library, isa, bits, words):
+@pytest.mark.parametrize("channels", [3, 64, 77])
+@pytest.mark.parametrize("words", [*range(1, 37), 40, 48, 63, 64, 71])
+def test_windows_of_any_length(library, isa, bits, words, channels):
     """From the least count to the greatest, where every adder of the tree is full."""
     rng = np.random.default_rng(words)
     features = 32 * words - int(rng.integers(0, 32))
     builder = Builder(rng, (features,), bits=1)
-    builder.dense(int(rng.integers(1, 70)), weight_bits=1, bits=bits)
+    builder.dense(channels, weight_bits=1, bits=bits)
     op = builder.ops[0]
     assert isinstance(op, Weighted)
     ends = np.concatenate([op.weight[:2], -op.weight[:2]])
     _check(library, isa, builder, np.concatenate([ends, random_input(rng, builder.tensors[0], 2)]))
 
 
+@pytest.mark.parametrize("words", [1, 2, 31, 32, 33, 127, 128, 300])
+def test_lanes_hold_every_count(library, words, monkeypatch):
+    """Thresholds at both ends of the range, where limits have all their digits."""
+    monkeypatch.setattr(binary, "_lane_cost", lambda words, channels: 0)
+    rng = np.random.default_rng(words)
+    builder = Builder(rng, (32 * words,), bits=1)
+    builder.dense(6, weight_bits=1, bits=1)
+    op = builder.ops[0]
+    assert isinstance(op, Dense)
+    ends = np.array(
+        [-32 * words, 1 - 32 * words, 32 * words, 32 * words + 1, -1 << 31, (1 << 31) - 1]
+    )
+    step = Threshold(
+        (ends + np.where(abs(ends) < 1 << 30, op.bias, 0)).astype(np.int32), np.arange(6) % 2 == 1
+    )
+    builder.ops[0] = replace(op, requantize=step)
+    assert choose_kernels(builder.build(), "dsp")[0].binary.lanes
+    x = np.concatenate([op.weight, -op.weight, random_input(rng, builder.tensors[0], 1)])
+    _check(library, "dsp", builder, x)
+
+
+def test_many_channels_lie_side_by_side_and_few_do_not():
+    assert choose(8, 64, 1, "dsp").lanes
+    assert choose(72, 64, 1, "thumb").lanes
+    assert not choose(8, 3, 1, "dsp").lanes
+    assert not choose(8, 64, 8, "dsp").lanes
+    assert not choose(8, 64, 1, "riscv").lanes
+
+
 def test_every_known_length_has_a_function_and_others_fill_up(library):
     for kind, isa in (("chained", "dsp"), ("plain", "riscv")):
         for words in range(1, 70):
-            how = choose_rows(4 * words - 1, 8, 1, isa)
-            assert hasattr(library, how.rows)
-            assert kind in how.rows
+            how = choose(4 * words - 1, 4, 1, isa)
+            assert hasattr(library, how.function)
+            assert kind in how.function
             assert how.known == (words in KNOWN_WORDS)
             assert how.words >= words
             assert how.known or how.words % 4 == 0

@@ -11,6 +11,7 @@ from itertools import product
 import kernel_library
 import numpy as np
 import pytest
+from growing import growing_network
 
 from tinykit.codegen import kernels as kernels_module
 from tinykit.codegen.isa import ISAS
@@ -27,9 +28,8 @@ TRIPLES = list(product(WIDTHS, WIDTHS, WIDTHS))
 
 
 @pytest.fixture(scope="module", params=ISAS)
-def library(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("k")
-    return request.param, kernel_library.build(folder, isa=request.param)
+def library(request, shared_folder):
+    return request.param, kernel_library.build(shared_folder, isa=request.param)
 
 
 def _window(rng: np.random.Generator, shape: tuple[int, ...]) -> dict:
@@ -54,12 +54,16 @@ def _start(rng: np.random.Generator, bits: int, channels: int) -> Builder:
 
 
 def _check(library, network: Network, rng: np.random.Generator, layer: int = 0) -> None:
+    source = network.tensor(choose_kernels(network, library[0])[layer].op.inputs[0])
+    _check_on(library, network, random_input(rng, source, 2), layer)
+
+
+def _check_on(library, network: Network, x: np.ndarray, layer: int = 0) -> None:
     isa, kernels = library
     # Any of the kernels and storages that can be chosen.
     chosen = choose_kernels(network, isa, lambda ways: ways[int(rng.integers(len(ways)))])[layer]
     source = network.tensor(chosen.op.inputs[0])
     result = network.tensor(chosen.op.output)
-    x = random_input(rng, source, 2)
     want = run_op(chosen.op, x, source, result)
     for one, expected in zip(x, want, strict=True):
         got = kernel_library.call(kernels, chosen, one, source, result)
@@ -116,6 +120,29 @@ def test_depthwise(library, weight, inp, out):
         multiplier = int(rng.integers(1, 4)) if case >= 5 else 1
         builder.depthwise(**window, multiplier=multiplier, weight_bits=weight, bits=out)
         _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
+def test_depthwise_3x3(library, weight, inp, out):
+    """The kernel that some cores have a way of their own for, where channels come in fours."""
+    rng = np.random.default_rng(weight * 100 + inp * 10 + out + 4)
+    for shape in ((1, 2, 4), (2, 1, 8), (5, 5, 4), (4, 9, 12), (int(rng.integers(3, 12)), 6, 20)):
+        builder = Builder(rng, shape, bits=inp)
+        pads = [(1, 1, 1, 1), (2, 0, 0, 2), (1, 2, 2, 1)]
+        padding = pads[int(rng.integers(0, len(pads)))]
+        relu = bool(rng.random() < 0.5)
+        builder.depthwise((3, 3), padding=padding, weight_bits=weight, bits=out, relu=relu)
+        _check(library, _flat(builder), rng)
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_sums_that_grow(library, bits):
+    """Scales of one half and more: shifts by nothing and to the left."""
+    rng = np.random.default_rng(bits)
+    network = growing_network(rng, bits)
+    for index, layer in enumerate(choose_kernels(network, library[0])):
+        if layer.scaling is not None:
+            _check(library, network, rng, index)
 
 
 @pytest.mark.parametrize(("weight", "inp", "out"), TRIPLES)
@@ -257,6 +284,22 @@ def test_all_narrow_sums(library, bits):
         assert addition.check(library, pair).kind == "add_table"
 
 
+@pytest.mark.parametrize("kind", [AvgPool2D, MaxPool2D])
+@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("side", [3, 16, 17, 20])
+def test_pools_of_whole_words(library, kind, bits, side):
+    """Words are summed up to 257 pixels; 361 is where multiplying by the inverse ends."""
+    rng = np.random.default_rng(bits + side)
+    builder = Builder(rng, (side, side, 48), bits=bits)
+    builder.pool(kind, (side, side), stride=(2, 2), padding=(0, 1, 1, 0))
+    _check(library, _flat(builder), rng)
+    extremes = Builder(rng, (side, side, 16), bits=bits).pool(kind, (side, side))
+    low, high = integer_range(bits)
+    for value in (low, high):
+        x = np.full((1, side, side, 16), value, np.int8)
+        _check_on(library, _flat(extremes), x)
+
+
 @pytest.mark.parametrize("bits", [4, 2])
 @pytest.mark.parametrize(("before", "after"), [((2, 3, 4), (4, 2, 3)), ((1, 1, 12), (2, 2, 3))])
 def test_reshape_that_moves_bytes(library, bits, before, after):
@@ -278,10 +321,24 @@ def _flat(builder: Builder) -> Network:
     return builder.dense(2, weight_bits=8, bits=8).build()
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_wide_accumulators(shared_folder, isa):
+    """The long form of the requantisation gives what the short one gives."""
+    library = isa, kernel_library.build(shared_folder, wide=True, isa=isa)
+    rng = np.random.default_rng(3)
+    for weight, bits in product(WIDTHS, WIDTHS):
+        builder = _start(rng, bits, 5)
+        builder.conv(6, (3, 2), weight_bits=weight, bits=8, relu=bits == 8)
+        builder.depthwise((3, 3), weight_bits=weight, bits=bits, relu=bits != 8)
+        network = _flat(builder)
+        _check(library, network, rng, 0)
+        _check(library, network, rng, 1)
+
+
 @pytest.mark.parametrize("wide", [False, True])
-def test_requantize(tmp_path, wide):
+def test_requantize(shared_folder, wide):
     """One accumulator at a time, over the whole range that each form allows, ties included."""
-    library = kernel_library.build(tmp_path, wide=wide)
+    library = kernel_library.build(shared_folder, wide=wide)
     rng = np.random.default_rng(7)
     count = 200_000
     shift = rng.integers(-30 if wide else 0, 32, count).astype(np.int32)

@@ -37,6 +37,7 @@ def generate(
     Example: [bold]tinykit generate runs/kws-w8a8-seed0 --board nrf52840dk[/bold]
     """
     from tinykit.boards import load_board
+    from tinykit.codegen.isa import isa_of
     from tinykit.codegen.plan import plan_memory
     from tinykit.runs import open_run
     from tinykit.workflow import generate_firmware
@@ -66,7 +67,7 @@ def generate(
     show_table(f"{meta['network']['name']} for {firmware.board.name}", columns, rows, right=2)
     _show_predicted(meta["predicted"])
     show("\n[bold]Arena[/bold]")
-    typer.echo(plan_memory(opened.network).picture())
+    typer.echo(plan_memory(opened.network, isa_of(firmware.board)).picture())
     sizes = meta["estimate"]
     memory_columns = ("memory", "needed (estimate)", "available")
     board_sizes = (

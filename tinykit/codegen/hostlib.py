@@ -198,9 +198,8 @@ def _build(model: HostModel, folder: Path, isa: Isa, *, sanitize: bool) -> Path:
 
 def host_flags(isa: Isa) -> list[str]:
     """Flags that make this machine's compiler build the kernels of `isa`."""
-    if isa in ROWS:
-        return [f"-DTK_ROWS={ROWS[isa]}"]
-    return {"dsp": ["-DTK_EMULATE_DSP"]}.get(isa, [])
+    thumb = [f"-DTK_ROWS={ROWS['thumb']}", "-DTK_THUMB1=1"]
+    return {"dsp": ["-DTK_EMULATE_DSP"], "thumb": thumb}.get(isa, [])
 
 
 def compile_c(sources: Sequence[Path], program: Path, flags: Sequence[str]) -> None:

@@ -69,6 +69,12 @@ class Scaling:
     bits: int
     wide: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether outputs are bytes, clamped at their width only, and every shift is 2 or more."""
+        whole = self.bits == 8 and self.high - self.low == 255
+        return whole and bool(self.shift.min() >= 2)
+
 
 @dataclass(frozen=True)
 class Matmul:
@@ -100,7 +106,7 @@ class Layer:
         fields: scalar members of the params, in the order of the C struct.
         stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
         matmul: how it is multiplied, or None.
-        binary: how its rows are counted, or None.
+        binary: how its one-bit products are counted, or None.
         scaling: the requantisation, or None.
         table: (256,) uint8 of `tk_add_table`, or None.
         scratch_bytes: scratch it needs, 0 if none.
@@ -145,7 +151,8 @@ class Layer:
         """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
         if self.binary is not None:
             return self.binary.table_bytes
-        scaling = 0 if self.scaling is None else _SCALING_BYTES * len(self.scaling.bias)
+        odd = 4 if self.matmul is not None and self.matmul.variant.odd_bias else 0
+        scaling = 0 if self.scaling is None else (_SCALING_BYTES + odd) * len(self.scaling.bias)
         return scaling + (0 if self.table is None else self.table.nbytes)
 
 
@@ -529,8 +536,7 @@ def _dsp_depthwise(
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
     name = "depthwise"
     if kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2:
-        whole = scaling.bits == 8 and scaling.high - scaling.low == 255
-        plain = whole and scaling.shift.min() >= 2
+        plain = x.bits == 8 and together and scaling.plain
         name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
     return _DepthwiseKernel(
         f"tk_dsp_{name}",
@@ -595,7 +601,7 @@ def _mve_depthwise(
                 bias, taps, multiplier, shift, along_rows=along == 0
             ),
             scratch=strips + sums + rows,
-            narrow_in_place=False,
+            narrow_in_place=True,
         )
     # Where the taps lie, and a ring of rows; see mve/depthwise.c.
     places = len(taps[0]) + len(taps[0]) % 2
@@ -604,7 +610,7 @@ def _mve_depthwise(
         sources=("kernels/mve/depthwise.c",),
         stream=pack.mve_depthwise_stream(bias, taps, multiplier, shift),
         scratch=4 * places + 16 * window.extent[0] * plane[1],
-        narrow_in_place=False,
+        narrow_in_place=True,
     )
 
 
@@ -677,11 +683,14 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
     channels, depth = len(op.weight), op.weight.shape[-1]
     pixel_bytes = activation_bytes((depth,), 1)
     taps = op.weight.reshape(channels, -1, depth)
-    how = binary.choose_rows(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
+    how = binary.choose(taps.shape[1] * pixel_bytes, channels, y.bits, isa)
     scaling = None
     if isinstance(op.requantize, Threshold):
         turned, limits = binary.count_limits(taps, op.bias, op.requantize)
-        stream = binary.bit_stream(binary.row_words(turned, how), limits)
+        if how.lanes:
+            stream = binary.lane_stream(turned, limits, how)
+        else:
+            stream = binary.bit_stream(binary.row_words(turned, how), limits)
     else:
         flat = taps.reshape(channels, -1).astype(np.int64)
         plain = _scaling(op.name, flat, op.bias, op.requantize, x, y)
@@ -697,7 +706,7 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
         kind="binary_conv2d" if isinstance(op, Conv2D) else "binary_dense",
         function="tk_binary",
         params_type="tk_binary_params",
-        sources=("kernels/binary.c", how.source, "kernels/binary_body.h"),
+        sources=("kernels/binary.c", how.source),
         fields={
             "in_height": window.input[0],
             "in_width": window.input[1],
@@ -713,7 +722,7 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
             "dilation_width": window.dilation[1],
             "pad_top": window.before[0],
             "pad_left": window.before[1],
-            "chained": int(how.chained),
+            "digits": how.digits,
             "channels": channels,
             "words": how.words,
         },
@@ -733,13 +742,19 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
     )
 
 
+def _pool_suffix(op: AvgPool2D | MaxPool2D, bits: int) -> str:
+    if isinstance(op, AvgPool2D):
+        return "" if bits == 8 else "_narrow"
+    return "_bits" if bits == 1 else ""
+
+
 def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     kind = "avgpool2d" if isinstance(op, AvgPool2D) else "maxpool2d"
     return Layer(
         index=index,
         op=op,
         kind=kind,
-        function=f"tk_{kind}_bits" if x.bits == 1 else f"tk_{kind}",
+        function=f"tk_{kind}{_pool_suffix(op, x.bits)}",
         params_type="tk_pool_params",
         sources=(f"kernels/{kind}.c", "kernels/pool_body.h"),
         fields={

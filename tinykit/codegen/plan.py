@@ -132,6 +132,18 @@ class MemoryPlan:
         """Byte offset of a layer's scratch, or None if it has none."""
         return self.offsets.get(f"scratch:{layer}")
 
+    def occupied(self, step: int) -> int:
+        """Bytes in use at a layer; those that its input and output share count once."""
+        total = end = 0
+        for start, stop in sorted(
+            (self.offsets[b.name], self.offsets[b.name] + b.size)
+            for b in self.buffers
+            if b.first <= step <= b.last
+        ):
+            total += max(0, stop - max(start, end))
+            end = max(end, stop)
+        return total
+
     def picture(self, width: int = 64) -> str:
         """The arena as text: one line a layer, offset 0 at the left; a letter a buffer.
 
@@ -392,7 +404,7 @@ def _draw(plan: MemoryPlan, width: int) -> str:
             start = int(plan.offsets[b.name] / scale)
             stop = max(start + 1, int((plan.offsets[b.name] + b.size) / scale))
             row[start : min(stop, width)] = letters[b.name] * (min(stop, width) - start)
-        lines.append(f"{name:<{name_width}} |{''.join(row)}| {sum(b.size for b in live)}")
+        lines.append(f"{name:<{name_width}} |{''.join(row)}| {plan.occupied(step)}")
     lines += [
         f"  {letters[b.name]} {short_name(b.name)}: {b.size} at {plan.offsets[b.name]}"
         for b in plan.buffers

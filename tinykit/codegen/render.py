@@ -117,7 +117,7 @@ def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
     if layer.binary is not None:
         one_bit = [".output = {.bits = 1},"]
         output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
-        return [f".rows = {layer.binary.rows},", *output, f".stream = {ident}_stream,"]
+        return [f".count = {layer.binary.function},", *output, f".stream = {ident}_stream,"]
     if layer.table is not None:
         return [f".table = {ident}_table,"]
     if layer.parts:
@@ -135,6 +135,7 @@ def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
         f".channels = {len(layer.scaling.bias)},",
         f".chunk = {layer.matmul.chunk},",
         *output,
+        f".plain = {int(layer.scaling.plain)},",
     ]
     return [
         f".expand = {layer.matmul.variant.expand},",

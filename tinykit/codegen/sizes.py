@@ -1,92 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much flash and RAM a firmware will take, before it is built.
 
-Data is counted exactly. Code is taken from a table of sizes measured with gcc 12.2 -O2, one column
-an instruction set, each entry what the linker keeps of one kernel; a test builds firmware and holds
-the estimate to at least the truth and little more.
+Data is counted exactly. Code is what can be reached in a table of measured functions
+(`tinykit.codegen.code_sizes`); a test builds firmware and holds the estimate to at least the truth
+and little more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from tinykit.boards import Board
-from tinykit.codegen.binary import Binary
+from tinykit.codegen.code_sizes import Code, code_bytes, params_bytes
 from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import Layer
 from tinykit.codegen.plan import MemoryPlan, lay_out
+from tinykit.codegen.render import class_names
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import DoesNotFitError
 from tinykit.frontends import Frontend, from_config
 from tinykit.network import Network
 
-_ISAS = ("thumb1", "thumb2", "thumb2_dsp", "riscv")
-# fmt: off
-_CODE: dict[str, tuple[int, int, int, int]] = {
-    "conv2d":       (696, 612, 644, 660),
-    "pointwise":    (300, 272, 272, 316),
-    "dense":        (56, 56, 56, 96),
-    "depthwise":    (2028, 1740, 1712, 1984),
-    "matmul_w8":    (2472, 1948, 1680, 2456),
-    "matmul_w4":    (3060, 2308, 2000, 3176),
-    "matmul_w2":    (4076, 3000, 2384, 4568),
-    "depthwise_w8": (2028, 1740, 1712, 1984),
-    "depthwise_w4": (1992, 1744, 1748, 2012),
-    "depthwise_w2": (1948, 1744, 1784, 2000),
-    "avgpool2d":    (748, 676, 696, 640),
-    "maxpool2d":    (680, 564, 592, 544),
-    "add":          (432, 348, 352, 384),
-    # Only chosen where there are DSP instructions.
-    "add_halves":   (0, 0, 348, 0),
-    "add_rescaled": (640, 436, 436, 480),
-    "add_table":    (160, 124, 124, 132),
-    "maxpool2d_bits": (264, 268, 276, 240),
-    "binary":       (620, 664, 668, 680),
-    # The rows of one-bit layers, and what each word of a row adds.
-    "binary_bits":   (300, 280, 280, 340),
-    "binary_bits_word": (25, 22, 22, 42),
-    "binary_values": (480, 455, 455, 520),
-    "binary_values_word": (24, 22, 22, 37),
-    "repack":       (256, 212, 224, 220),
-    "unpack16":     (284, 284, 520, 280),
-    "unpack8":      (320, 236, 272, 316),
-    "pack":         (208, 180, 184, 188),
-    "unpack_pixel": (136, 100, 104, 112),
-    "mfcc":         (3200, 2760, 2860, 3450),
-    "logmel":       (3100, 2690, 2740, 3380),
-    "imu":          (160, 116, 120, 116),
-    # main()'s part that streams recordings.
-    "stream":       (370, 380, 350, 410),
-    # One layer's call and check, and its entry in the table of names.
-    "layer":        (48, 48, 44, 52),
-    # main(), records, check sums, start-up, port, C library; measured as what is left.
-    "base":         (4960, 4230, 4300, 4760),
-}
-# fmt: on
-
-# The function for any number of words is as large as that for this many.
-_WORDS_OF_ANY = 32
-
-# sizeof the params on a 32-bit core.
-_PARAMS = {
-    "tk_conv2d_pool_params": 24,
-    "tk_conv2d_params": 44,
-    "tk_dense_params": 28,
-    "tk_depthwise_params": 44,
-    "tk_pool_params": 24,
-    "tk_repack_params": 16,
-    "tk_binary_params": 36,
-    "tk_add_params": 20,
-    "tk_add_rescaled_params": 28,
-    "tk_add_table_params": 16,
-}
-
-# Variables of the port and the C library, and alignment.
-_RAM_BASE = 96
+# Alignment between sections, and around the arena.
+_SLACK = 16
 
 
 @dataclass(frozen=True)
@@ -123,62 +62,65 @@ class Sizes:
         }
 
 
-def uses_dsp(board: Board) -> bool:
-    """Whether weights are laid out for the Cortex-M DSP instructions."""
-    return board.arch == "arm" and "dsp" in board.features
-
-
-def _column(board: Board) -> int:
-    if board.arch == "riscv":
-        return _ISAS.index("riscv")
-    if board.arch == "arm" and "cortex-m0" in board.core:
-        return _ISAS.index("thumb1")
-    return _ISAS.index("thumb2_dsp" if uses_dsp(board) else "thumb2")
-
-
-def _code_parts(network: Network, layers: Sequence[Layer], frontend: Frontend | None) -> list[str]:
-    parts: set[str] = set()
-    rows: dict[str, list[str]] = {}
-    for layer in layers:
-        if layer.binary is not None:
-            parts.add("binary")
-            rows[layer.binary.rows] = _rows_parts(layer.binary)
-        elif layer.function == "tk_maxpool2d_bits":
-            parts.add("maxpool2d_bits")
-        else:
-            parts.add(layer.kind)
+def _code(
+    network: Network,
+    layers: Sequence[Layer],
+    frontend: Frontend | None,
+    vectors: Vectors | None,
+) -> Code:
+    functions = {name for layer in layers for name in _functions(layer)}
     if network.tensor(network.input).bits != 8:
-        parts.add("pack")
+        functions.add("tk_pack")
     if network.tensor(network.output).bits != 8:
-        parts.add("unpack_pixel")
-    if frontend is not None:
-        parts |= {frontend.kind, "stream"}
-    return ["base", *sorted(parts), *chain(*rows.values()), *["layer"] * len(layers)]
+        functions.add("tk_unpack_pixel")
+    return Code(
+        functions=frozenset(functions),
+        layers=len(layers),
+        frontend="" if frontend is None else frontend.kind,
+        clips=frontend is not None and vectors is not None and len(vectors.clips) > 0,
+        classes=math.prod(network.tensor(network.output).shape),
+        wide=any(layer.scaling is not None and layer.scaling.wide for layer in layers),
+    )
 
 
-def _rows_parts(how: Binary) -> list[str]:
-    kind = "binary_bits" if "_bits" in how.rows else "binary_values"
-    return [kind, *[f"{kind}_word"] * (how.words if how.known else _WORDS_OF_ANY)]
+def _functions(layer: Layer) -> Iterator[str]:
+    """C functions that a layer's call and constants name."""
+    # The convolution of a "conv2d_pool" is not called as such.
+    called = (layer, *layer.parts[1:])
+    yield from (one.function for one in called)
+    for one in (layer, *layer.parts):
+        if one.matmul is not None:
+            yield from (one.matmul.variant.expand, one.matmul.variant.multiply)
+        if one.binary is not None:
+            yield one.binary.function
 
 
 def _name_bytes(network: Network, layers: Sequence[Layer]) -> int:
-    names = [*network.labels, *(layer.op.name for layer in layers)]
-    return sum(-(-(len(name.encode()) + 1) // 4) * 4 + 4 for name in names)
+    """Of all names, and of the table of layers; that of classes is not linked."""
+    names = [*class_names(network), *(layer.op.name for layer in layers)]
+    return sum(_string_bytes(name) for name in names) + 4 * len(layers)
 
 
-def _table_bytes(network: Network, layers: Sequence[Layer]) -> int:
-    params = sum(layer.table_bytes + _PARAMS[layer.params_type] for layer in layers)
-    return params + _name_bytes(network, layers)
+def _string_bytes(text: str) -> int:
+    return -(-(len(text.encode()) + 1) // 4) * 4
 
 
-def _frontend_tables(frontend: Frontend | None) -> int:
+def _table_bytes(network: Network, board: Board, layers: Sequence[Layer]) -> int:
+    params = sum(
+        params_bytes(board, one.params_type) for layer in layers for one in (layer, *layer.parts)
+    )
+    return params + sum(layer.table_bytes for layer in layers) + _name_bytes(network, layers)
+
+
+def _frontend_tables(frontend: Frontend | None, board: Board) -> int:
     if frontend is None:
         return 0
     tables = frontend.c_tables()
     # The three normalisation tables are one array of structs in C, eight bytes a column.
     affine = ("offset", "multiplier", "shift")
     plain = sum(-(-t.nbytes // 4) * 4 for name, t in tables.items() if name not in affine)
-    return plain + 12 * tables["shift"].size + 64
+    params = params_bytes(board, f"tk_{frontend.kind}_params")
+    return plain + 8 * tables["shift"].size + params
 
 
 def _buffers(network: Network, frontend: Frontend | None) -> int:
@@ -201,22 +143,22 @@ def estimate_layers(
 ) -> Sizes:
     """`estimate_size` for layers and a plan that exist already."""
     frontend = None if network.frontend is None else from_config(network.frontend)
-    column = _column(board)
-    code = sum(_CODE[part][column] for part in _code_parts(network, layers, frontend))
+    code, variables = code_bytes(board, _code(network, layers, frontend, vectors))
+    board_name = _string_bytes(board.id)
     return Sizes(
         flash_parts={
             "weights": sum(layer.weight_bytes for layer in layers),
-            "tables": _table_bytes(network, layers),
-            "frontend": _frontend_tables(frontend),
+            "tables": _table_bytes(network, board, layers),
+            "frontend": _frontend_tables(frontend, board),
             "vectors": 0 if vectors is None else vectors.nbytes,
-            "code": code,
+            "code": code + board_name + _SLACK,
         },
         ram_parts={
             "arena": -(-plan.size // 8) * 8,
             "frontend": 0 if frontend is None else frontend.c_state_bytes,
             "buffers": _buffers(network, frontend),
             "stack": board.stack_bytes,
-            "other": _RAM_BASE,
+            "other": variables + _SLACK,
         },
         board=board.id,
     )

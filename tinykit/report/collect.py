@@ -84,7 +84,7 @@ def collect(run: Path) -> Report:
         floating=metrics.floating,
         integers=metrics.integers,
         layers=_layers(network, boards),
-        arena=_arena(network),
+        arena=_arena(network, boards),
         boards=boards,
         verification=verification,
         versions=dict(metrics.versions),
@@ -246,18 +246,24 @@ def _layers(network: Network, boards: tuple[BoardResult, ...]) -> tuple[Layer, .
     return tuple(layers)
 
 
-def _arena(network: Network) -> Arena | None:
+def _arena(network: Network, boards: tuple[BoardResult, ...]) -> Arena | None:
+    """The plan for the first board that was measured, or for this machine."""
+    from tinykit.boards import load_board
+    from tinykit.codegen.isa import isa_of
     from tinykit.codegen.plan import plan_memory
 
     try:
-        plan = plan_memory(network)
+        board = load_board(boards[0].board if boards else "host")
+        plan = plan_memory(network, isa_of(board))
     except TinykitError:
-        # A layer that no kernel can run yet: the network still has a report, without a plan.
+        # A board that is no longer known, or a layer that no kernel can run: the network still has
+        # a report, without a plan.
         return None
     buffers = tuple(
         ArenaBuffer(b.name, plan.offsets[b.name], b.size, b.first, b.last) for b in plan.buffers
     )
-    return Arena(plan.size, plan.lower_bound, plan.layers, buffers)
+    occupied = tuple(plan.occupied(step) for step in range(len(plan.layers)))
+    return Arena(board.name, plan.size, plan.lower_bound, plan.layers, occupied, buffers)
 
 
 def _commands(

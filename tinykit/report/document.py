@@ -134,11 +134,16 @@ class ArenaBuffer:
 
 @dataclass(frozen=True)
 class Arena:
-    """The static memory plan; `layers` are the steps that `first` and `last` count."""
+    """The static memory plan for one board.
 
+    `layers` are the steps that `first` and `last` count, `occupied` the bytes in use at each.
+    """
+
+    board: str
     size: int
     lower_bound: int
     layers: tuple[str, ...]
+    occupied: tuple[int, ...]
     buffers: tuple[ArenaBuffer, ...]
 
 

@@ -238,7 +238,7 @@ def arena_map(arena: Arena) -> Markup:
             name = "scratch" if scratch else b.name
             parts.append(_text(x + 7, y + high_b / 2 + 4, _cut(name, wide_b - 12), "inblock"))
     for i, name in enumerate(arena.layers):
-        live = sum(b.size for b in arena.buffers if b.first <= i <= b.last)
+        live = arena.occupied[i]
         y = top + i * step + 17
         parts.append(_text(room - 8, y, _cut(name, room), "label", "end"))
         kind = "value strong" if live == arena.lower_bound else "value"

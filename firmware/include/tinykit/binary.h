@@ -4,7 +4,7 @@
 //
 // A product is +1 where both bits are equal. So with n weights a sum is n - 2 * count, where count
 // is the number of ones in input ^ weights. What a pixel sees of the input is first laid side by
-// side in scratch memory (the window); the rows of all output channels are then held against it.
+// side in scratch memory (the window); the weights of all output channels are then held against it.
 #ifndef TINYKIT_BINARY_H
 #define TINYKIT_BINARY_H
 
@@ -15,8 +15,8 @@
 
 typedef struct tk_binary_params tk_binary_params;
 
-// Counts every row against a window and writes one output pixel.
-typedef void tk_binary_rows(const tk_binary_params *p, const uint32_t *window, uint8_t *out);
+// Holds the weights against a window, which it may spoil, and writes one output pixel.
+typedef void tk_binary_count(const tk_binary_params *p, uint32_t *window, uint8_t *out);
 
 struct tk_binary_params {
     // Input size in pixels.
@@ -36,19 +36,18 @@ struct tk_binary_params {
     uint8_t dilation_height, dilation_width;
     // Rows above and columns left of the input; they are read as -1, that is as zero bits.
     uint8_t pad_top, pad_left;
-    // Nonzero where `rows` wants each word of the window exclusive-ored with all words before it.
-    uint8_t chained;
+    // The bits that `words` takes as a number, for tk_binary_lanes.
+    uint8_t digits;
     // Output channels.
     uint16_t channels;
-    // Words in a window and in a row; the bits beyond the weights are zero in both.
+    // Words in a window; the bits beyond the weights are zero, in the weights too.
     uint16_t words;
-    // Holds the rows against a window.
-    tk_binary_rows *rows;
+    // Counts, and writes what becomes of the counts.
+    tk_binary_count *count;
     // What becomes of a sum; its `bits` may be 1 here, and then nothing else counts.
     tk_output output;
-    // For each output channel its row, then what follows. For outputs of one bit that is a limit:
-    // +1 where the count is below it; of each 32 channels the last comes first. For others it is n
-    // + bias, the multiplier and the shift.
+    // The weights and what follows each count, in the order in which `count` reads them;
+    // tinykit/codegen/binary.py lays them out.
     const uint32_t *stream;
 };
 
@@ -58,9 +57,14 @@ struct tk_binary_params {
 // `out` may overlap `in` where tinykit/codegen/overlap.py says so.
 tk_status tk_binary(const tk_binary_params *p, const void *in, void *out, void *scratch);
 
-// Rows for one number of words; what they write has one bit (bits), or more (values). `chained`
-// ones count with full adders, which are cheaper on chained words; `plain` ones count each word
-// where the core has an instruction for it. The last of each kind takes any multiple of four words.
+// Outputs of one bit, 32 channels side by side.
+tk_binary_count tk_binary_lanes;
+
+// Row after row, for one number of words; outputs have one bit (bits), or more (values). `chained`
+// ones count with full adders; `plain` ones count each word where the core has an instruction for
+// it. For each channel the stream has its row, then a limit: the output is +1 where the count is
+// below it; of each 32 channels the last comes first. For values the row is followed by n + bias,
+// the multiplier and the shift instead.
 #define TK_BINARY_WORDS(X, kind)                                                                   \
     X(kind, 1)                                                                                     \
     X(kind, 2)                                                                                     \
@@ -80,11 +84,13 @@ tk_status tk_binary(const tk_binary_params *p, const void *in, void *out, void *
     X(kind, 24)                                                                                    \
     X(kind, 32)
 #define TK_BINARY_DECLARE(kind, words)                                                             \
-    tk_binary_rows tk_binary_##kind##_bits_##words, tk_binary_##kind##_values_##words;
+    tk_binary_count tk_binary_##kind##_bits_##words, tk_binary_##kind##_values_##words;
 TK_BINARY_WORDS(TK_BINARY_DECLARE, chained)
 TK_BINARY_WORDS(TK_BINARY_DECLARE, plain)
 #undef TK_BINARY_DECLARE
-tk_binary_rows tk_binary_chained_bits, tk_binary_chained_values;
-tk_binary_rows tk_binary_plain_bits, tk_binary_plain_values;
+
+// The same for any multiple of four words.
+tk_binary_count tk_binary_chained_bits, tk_binary_chained_values;
+tk_binary_count tk_binary_plain_bits, tk_binary_plain_values;
 
 #endif

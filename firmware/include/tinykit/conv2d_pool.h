@@ -29,8 +29,8 @@ typedef struct {
     uint8_t backward;
 } tk_conv2d_pool_params;
 
-// Convolves and pools `in` into `out`. `scratch` is aligned to four and holds a strip, then what the
-// convolution asks for. `out` may overlap `in` where tinykit/codegen/overlap.py says so.
+// Convolves and pools `in` into `out`. `scratch` is aligned to four and holds a strip, then what
+// the convolution asks for. `out` may overlap `in` where tinykit/codegen/overlap.py says so.
 tk_status tk_conv2d_pool(const tk_conv2d_pool_params *p, const void *in, void *out, void *scratch);
 
 #endif

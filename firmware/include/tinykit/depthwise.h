@@ -44,8 +44,8 @@ typedef tk_status tk_depthwise_run(const tk_depthwise_params *p, const void *in,
                                    void *scratch);
 tk_depthwise_run tk_dsp_depthwise, tk_plain_depthwise;
 tk_depthwise_run tk_mve_depthwise, tk_mve_depthwise_3x3;
-// The 3x3 kernel, not dilated, of stride 1 or 2: outputs of any kind, and, where every shift is 2
-// or more, bytes that need no clamp but that of their width.
+// The 3x3 kernel, not dilated, of stride 1 or 2: any values, and bytes of an even number of
+// channels to as many, where every shift is 2 or more and no clamp is needed but that of the width.
 tk_depthwise_run tk_dsp_depthwise_3x3_narrow, tk_dsp_depthwise_3x3;
 
 #endif

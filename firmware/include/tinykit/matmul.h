@@ -26,6 +26,9 @@ typedef struct {
     uint16_t chunk;
     // What becomes of each sum.
     tk_output output;
+    // Nonzero where outputs have 8 bits and need no clamp but that of their width, and every shift
+    // is 2 or more.
+    uint8_t plain;
 } tk_matmul;
 
 // Writes `count` values of each pixel of a group into the columns; a pixel's values are packed from
@@ -57,8 +60,8 @@ tk_multiply tk_plain_multiply4_w8, tk_plain_multiply4_w4, tk_plain_multiply4_w2;
 tk_multiply tk_plain_multiply8_w8, tk_plain_multiply8_w4, tk_plain_multiply8_w2;
 tk_multiply tk_plain_multiply8q_w8, tk_plain_multiply8q_w2;
 
-// Cortex-M with vectors (MVE). Columns are bytes; each pixel of a group has a row of its own, `length`
-// bytes from the one before.
+// Cortex-M with vectors (MVE). Columns are bytes; each pixel of a group has a row of its own,
+// `length` bytes from the one before.
 tk_expand tk_mve_expand1_a8, tk_mve_expand1_a4, tk_mve_expand1_a2;
 tk_expand tk_mve_expand4_a8, tk_mve_expand4_a4, tk_mve_expand4_a2;
 tk_multiply tk_mve_multiply1_w8, tk_mve_multiply1_w4, tk_mve_multiply1_w2;

@@ -60,12 +60,6 @@ static inline void tk_put(uint8_t *pixel, size_t index, unsigned bits, int32_t v
     }
 }
 
-// Unpacks `count` values from a byte boundary to halves, each plus tk_unpack_offset(bits).
-void tk_unpack16(const uint8_t *packed, size_t count, unsigned bits, int16_t *out);
-
-// The same to bytes, from an address that is a multiple of four.
-void tk_unpack8(const uint8_t *packed, size_t count, unsigned bits, int8_t *out);
-
 // Packs `pixels` pixels of `channels` bytes each.
 void tk_pack(const int8_t *values, size_t pixels, size_t channels, unsigned bits, uint8_t *packed);
 

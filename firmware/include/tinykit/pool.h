@@ -27,6 +27,9 @@ typedef struct {
 // Mean, rounded half away from zero.
 tk_status tk_avgpool2d(const tk_pool_params *p, const void *in, void *out);
 
+// The same for values of 4 or 2 bits.
+tk_status tk_avgpool2d_narrow(const tk_pool_params *p, const void *in, void *out);
+
 // Maximum.
 tk_status tk_maxpool2d(const tk_pool_params *p, const void *in, void *out);
 

@@ -77,16 +77,6 @@ static void gather(const tk_binary_params *p, const uint8_t *in, int32_t y, int3
     }
 }
 
-// Exclusive-ors each word with all before it.
-static void chain(uint32_t *window, uint32_t words)
-{
-    uint32_t all = 0;
-    for (; words != 0; --words) {
-        all ^= *window;
-        *window++ = all;
-    }
-}
-
 tk_status tk_binary(const tk_binary_params *p, const void *in, void *out, void *scratch)
 {
     const uint32_t out_bytes = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
@@ -95,10 +85,7 @@ tk_status tk_binary(const tk_binary_params *p, const void *in, void *out, void *
         const int32_t y = (int32_t)(row * p->stride_height) - p->pad_top;
         for (uint32_t col = 0; col < p->out_width; ++col) {
             gather(p, in, y, (int32_t)(col * p->stride_width) - p->pad_left, scratch);
-            if (p->chained) {
-                chain(scratch, p->words);
-            }
-            p->rows(p, scratch, pixel);
+            p->count(p, scratch, pixel);
             pixel += out_bytes;
         }
     }

@@ -1,35 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // For cores that must count with full adders.
 //
-// Let v be the words of input ^ weights and p their running exclusive or. The ones of a full adder
-// chain are the p themselves, and p = chained input ^ chained weights: one instruction a word, with
-// both chained beforehand. Where a pair of words takes p from a over b to c, the carry is a where
-// b is 0, and not c where b is 1.
-#include "binary_body.h"
+// Let v be the words of input ^ weights and p their running exclusive or. The ones of a chain of
+// full adders are the p themselves, and p = chained input ^ chained weights: one instruction a
+// word, with both chained beforehand.
+#include "binary_rows.h"
 
-#if defined(__thumb2__)
-
-// Two neighbouring words in one instruction.
-#define LOAD_TWO(address, at, first, second)                                                       \
-    __asm__ volatile("ldrd %0, %1, [%2, %3]"                                                       \
-                     : "=&r"(first), "=r"(second)                                                  \
-                     : "r"(address), "i"(4 * (at)))
-
-#else
-
-#define LOAD_TWO(address, at, first, second) first = (address)[at], second = (address)[(at) + 1]
-
-#endif
+// Exclusive-ors each word with all before it.
+TK_INLINE void prepare(uint32_t *window, uint32_t words)
+{
+    uint32_t all = 0;
+    for (; words != 0; --words) {
+        all ^= *window;
+        *window++ = all;
+    }
+    TK_WRITTEN;
+}
 
 TK_INLINE uint32_t fold(tk_tally *t, couple c, uint32_t at)
 {
     const uint32_t before = t->ones;
     uint32_t x0, x1, w0, w1;
-    LOAD_TWO(c.x, at, x0, x1);
-    LOAD_TWO(c.w, at, w0, w1);
-    const uint32_t middle = x0 ^ w0;
+    TK_LOAD_TWO(c.x, at, x0, x1);
+    TK_LOAD_TWO(c.w, at, w0, w1);
     t->ones = x1 ^ w1;
-    return before ^ (middle & ~(before ^ t->ones));
+    return chained_carry(before, x0 ^ w0, t->ones);
 }
 
 TK_INLINE uint32_t fold_last(tk_tally *t, couple c, uint32_t at)
@@ -46,12 +41,4 @@ TK_INLINE uint32_t count(couple c, uint32_t words)
 
 TK_BINARY_WORDS(TK_BINARY_DEFINE, chained)
 
-void tk_binary_chained_bits(const tk_binary_params *p, const uint32_t *window, uint8_t *out)
-{
-    rows_bits(p, window, out, p->words);
-}
-
-void tk_binary_chained_values(const tk_binary_params *p, const uint32_t *window, uint8_t *out)
-{
-    rows_values(p, window, out, p->words);
-}
+TK_BINARY_DEFINE_ANY(chained)

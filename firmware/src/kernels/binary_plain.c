@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // For cores that may have an instruction that counts the ones of a word; those that have not count
 // with full adders.
-#include "binary_body.h"
+#include "binary_rows.h"
+
+TK_INLINE void prepare(uint32_t *window, uint32_t words)
+{
+    (void)window;
+    (void)words;
+}
 
 TK_INLINE uint32_t fold(tk_tally *t, couple c, uint32_t at)
 {
@@ -50,12 +56,4 @@ TK_INLINE uint32_t count(couple c, uint32_t words)
 
 TK_BINARY_WORDS(TK_BINARY_DEFINE, plain)
 
-void tk_binary_plain_bits(const tk_binary_params *p, const uint32_t *window, uint8_t *out)
-{
-    rows_bits(p, window, out, p->words);
-}
-
-void tk_binary_plain_values(const tk_binary_params *p, const uint32_t *window, uint8_t *out)
-{
-    rows_values(p, window, out, p->words);
-}
+TK_BINARY_DEFINE_ANY(plain)

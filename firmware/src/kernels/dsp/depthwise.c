@@ -59,5 +59,5 @@ static void convolve(const frame *f, const int16_t *plane, const uint32_t *scale
 
 tk_status tk_dsp_depthwise(const tk_depthwise_params *p, const void *in, void *out, void *scratch)
 {
-    return run_channels(p, in, out, scratch, convolve);
+    return run_channels(p, in, out, scratch, 0, convolve);
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The 3x3 kernel where outputs are bytes, clamped at their width, and every shift is 2 or more.
+// The 3x3 kernel where inputs are bytes of an even number of channels, one for each output, and
+// outputs are bytes, clamped at their width, with every shift 2 or more.
 #include "depthwise_3x3.h"
+
+// The compiler would compute where a row ends a second time, after its loop.
+#define KEEP(pointer) __asm__("" : "+r"(pointer))
 
 static __attribute__((noinline)) void walk_plane(const tk_taps_3x3 *taps, tk_rows_3x3 rows,
                                                  const tk_walk_3x3 *walk, uint8_t *out)
@@ -13,9 +17,12 @@ static __attribute__((noinline)) void walk_plane(const tk_taps_3x3 *taps, tk_row
             out[0] = (uint8_t)value[0];
             out[step] = (uint8_t)value[1];
             out += 2 * step;
+            KEEP(out);
         }
-        for (uint32_t left = walk->singles; left != 0; --left, out += step) {
+        for (uint32_t left = walk->singles; left != 0; --left) {
             *out = (uint8_t)tk_one_3x3(taps, &rows);
+            out += step;
+            KEEP(out);
         }
         tk_next_row_3x3(&rows, walk);
     }
@@ -33,5 +40,5 @@ static void convolve(const frame *f, const int16_t *plane, const uint32_t *scale
 tk_status tk_dsp_depthwise_3x3(const tk_depthwise_params *p, const void *in, void *out,
                                void *scratch)
 {
-    return run_channels(p, in, out, scratch, convolve);
+    return run_channels(p, in, out, scratch, 1, convolve);
 }

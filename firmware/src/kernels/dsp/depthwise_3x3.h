@@ -56,30 +56,6 @@ typedef struct {
     const int16_t *x0, *x1, *x2;
 } tk_rows_3x3;
 
-// Sums of the two outputs at the rows' place, times TK_SUM_UNIT.
-TK_INLINE void tk_sum_3x3(const tk_taps_3x3 *taps, const tk_rows_3x3 *rows, int32_t sum[2])
-{
-    const int16_t *x[3] = {rows->x0, rows->x1, rows->x2};
-    sum[0] = sum[1] = taps->bias;
-#pragma GCC unroll 3
-    for (uint32_t i = 0; i < 3; ++i) {
-        const uint32_t w01 = taps->pair[2 * i], w12 = taps->pair[2 * i + 1];
-        const uint32_t x01 = tk_load32_aligned(x[i]), x23 = tk_load32_aligned(x[i] + 2);
-        sum[0] = tk_smlad(x01, w01, sum[0]);
-        sum[1] = tk_smlatb(x01, w01, sum[1]);
-        sum[0] = tk_smlabt(x23, w12, sum[0]);
-        sum[1] = tk_smlad(x23, w12, sum[1]);
-    }
-}
-
-// Moves the rows to the next two inputs.
-TK_INLINE void tk_step_3x3(tk_rows_3x3 *rows)
-{
-    rows->x0 += 2;
-    rows->x1 += 2;
-    rows->x2 += 2;
-}
-
 #if defined(__ARM_FEATURE_DSP) && TK_SUM_UNIT == 2
 
 // In assembly, as the compiler would keep the taps in registers it does not have and load them word
@@ -126,13 +102,44 @@ TK_INLINE int32_t tk_one_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows)
     return value;
 }
 
+// Sums of the next two outputs, times TK_SUM_UNIT.
+TK_INLINE void tk_sums_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, int32_t sum[2])
+{
+    uint32_t w0, w1, d0, d1;
+    __asm__(
+        "ldr %[s0], [%[t], #24]\n\t"
+        "mov %[s1], %[s0]\n\t" TK_ROWS_3X3(TK_FIRST_3X3 TK_SECOND_3X3)
+        : [s0] "=&r"(sum[0]), [s1] "=&r"(sum[1]), [w0] "=&r"(w0), [w1] "=&r"(w1), [d0] "=&r"(d0),
+          [d1] "=&r"(d1), [x0] "+r"(rows->x0), [x1] "+r"(rows->x1), [x2] "+r"(rows->x2)
+        : [t] "r"(taps)
+        : "memory");
+}
+
 #else
+
+// Sums of the next two outputs, times TK_SUM_UNIT.
+TK_INLINE void tk_sums_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, int32_t sum[2])
+{
+    const int16_t *x[3] = {rows->x0, rows->x1, rows->x2};
+    sum[0] = sum[1] = taps->bias;
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < 3; ++i) {
+        const uint32_t w01 = taps->pair[2 * i], w12 = taps->pair[2 * i + 1];
+        const uint32_t x01 = tk_load32_aligned(x[i]), x23 = tk_load32_aligned(x[i] + 2);
+        sum[0] = tk_smlad(x01, w01, sum[0]);
+        sum[1] = tk_smlatb(x01, w01, sum[1]);
+        sum[0] = tk_smlabt(x23, w12, sum[0]);
+        sum[1] = tk_smlad(x23, w12, sum[1]);
+    }
+    rows->x0 += 2;
+    rows->x1 += 2;
+    rows->x2 += 2;
+}
 
 // Bytes of the next two outputs.
 TK_INLINE void tk_two_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, int32_t value[2])
 {
-    tk_sum_3x3(taps, rows, value);
-    tk_step_3x3(rows);
+    tk_sums_3x3(taps, rows, value);
     tk_scale_sums(taps->multiplier, taps->power, taps->zero_point, 2, value);
     value[0] = tk_ssat8(value[0]);
     value[1] = tk_ssat8(value[1]);

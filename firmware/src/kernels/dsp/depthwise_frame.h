@@ -40,27 +40,31 @@ static int16_t *plane_start(const frame *f)
     return f->plane + (uint32_t)f->p->pad_top * f->p->plane_width + f->p->pad_left;
 }
 
-// Copies input channels `c` and `c` + 1, of 8 bits, to both planes; `c` is even.
-static void copy_two(const frame *f, const uint8_t *in, uint32_t c)
+// Copies input channels `c` and `c` + 1, of 8 bits, to both planes; `c` is even. Not inlined, for
+// its loops need the registers.
+static __attribute__((noinline)) void copy_two(const frame *f, const uint8_t *in, uint32_t c)
 {
     const tk_depthwise_params *p = f->p;
-    const uint32_t step = p->in_channels, width = p->in_width;
+    const uint32_t step = p->in_channels, pairs = p->in_width / 2u, odd = p->in_width & 1u;
+    const uint32_t gap = (uint32_t)p->plane_width - p->in_width;
     int16_t *first = plane_start(f), *second = first + f->plane_size;
     in += c;
     for (uint32_t row = p->in_height; row != 0; --row) {
-        uint32_t x = 0;
-        for (; x + 2 <= width; x += 2, in += 2 * step) {
+        for (uint32_t left = pairs; left != 0; --left) {
             const uint32_t both = tk_pack_low(tk_load16(in), tk_load16(in + step));
-            tk_store32(first + x, tk_sxtb16(both));
-            tk_store32(second + x, tk_sxtb16_ror8(both));
+            tk_store32(first, tk_sxtb16(both));
+            tk_store32(second, tk_sxtb16_ror8(both));
+            in += 2 * step;
+            first += 2;
+            second += 2;
         }
-        if (x < width) {
-            first[x] = (int8_t)in[0];
-            second[x] = (int8_t)in[1];
+        if (odd != 0) {
+            *first++ = (int8_t)in[0];
+            *second++ = (int8_t)in[1];
             in += step;
         }
-        first += p->plane_width;
-        second += p->plane_width;
+        first += gap;
+        second += gap;
     }
 }
 
@@ -98,10 +102,13 @@ static void copy_one(const frame *f, const uint8_t *in, uint32_t c)
     }
 }
 
-// Copies what output channel `c` reads, or it and the next.
-static void copy(const frame *f, const uint8_t *in, uint32_t c)
+// Copies what output channel `c` reads, or it and the next. `bytes`, a constant, says that there
+// are planes of two channels of 8 bits.
+TK_INLINE void copy(const frame *f, const uint8_t *in, uint32_t c, int bytes)
 {
-    if (!f->together) {
+    if (bytes) {
+        copy_two(f, in, c);
+    } else if (!f->together) {
         copy_one(f, in, c / (f->p->channels / f->p->in_channels));
     } else if (f->p->in_bits == 8) {
         copy_two(f, in, c);
@@ -116,7 +123,7 @@ typedef void convolve_plane(const frame *f, const int16_t *plane, const uint32_t
                             const uint8_t *taps, const tk_target *target);
 
 TK_INLINE tk_status run_channels(const tk_depthwise_params *p, const void *in, void *out,
-                                 void *scratch, convolve_plane *convolve)
+                                 void *scratch, int bytes, convolve_plane *convolve)
 {
     const uint32_t repeat = p->channels / p->in_channels;
     const uint32_t stride = (uint32_t)tk_pixel_bytes(p->channels, p->output.bits);
@@ -124,13 +131,13 @@ TK_INLINE tk_status run_channels(const tk_depthwise_params *p, const void *in, v
     const uint32_t *scale = p->stream;
     const uint8_t *packed = (const uint8_t *)(scale + 3u * p->channels);
     frame f = {.p = p, .plane = scratch};
-    f.together = repeat == 1 && (p->channels & 1u) == 0;
+    f.together = bytes || (repeat == 1 && (p->channels & 1u) == 0);
     f.plane_size = (uint32_t)p->plane_height * p->plane_width + 2;
     f.spare = f.plane + (f.together ? 2 : 1) * f.plane_size;
     blank_planes(&f);
     for (uint32_t c = 0; c < p->channels;) {
         const int16_t *plane = f.plane;
-        copy(&f, in, c);
+        copy(&f, in, c, bytes);
         for (const uint32_t end = c + (f.together ? 2 : repeat); c < end; ++c) {
             const tk_target target = tk_aim(&p->output, out, stride, c, in == out);
             convolve(&f, plane, scale, packed, &target);

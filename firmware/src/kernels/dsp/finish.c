@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finish.h"
 
-// Shifts below 2.
-static void finish_coarse(const tk_target *t, int32_t multiplier, int32_t shift, int32_t *sum)
-{
-    uint8_t *out = t->out;
-    for (uint32_t i = 0; i < t->pixels; ++i, out += t->stride) {
-        tk_put_at(t, out, tk_requantize_one(t->q, sum[i] / TK_SUM_UNIT, multiplier, shift));
-    }
-}
-
 void tk_dsp_finish(const tk_target *t, const uint32_t scale[2], int32_t *sum)
 {
-    const int32_t multiplier = (int32_t)scale[0], power = (int32_t)scale[1];
     uint8_t *out = t->out;
-    if (power <= 0) {
-        finish_coarse(t, multiplier, power + 64, sum);
-        return;
-    }
     for (uint32_t i = 0; i < t->pixels; ++i, out += t->stride) {
-        tk_scale_sums(multiplier, power, t->q->zero_point, 1, &sum[i]);
+        tk_scale_any(scale, t->q->zero_point, 1, &sum[i]);
         tk_put_at(t, out, tk_clamp(t->q, sum[i]));
     }
 }

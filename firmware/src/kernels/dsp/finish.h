@@ -34,6 +34,37 @@ TK_INLINE void tk_scale_sums(int32_t multiplier, int32_t power, int32_t zero_poi
     }
 }
 
+// The same for shifts below 2, given as shift - 64: to the left before the multiplication, or one
+// to the right after it. Networks of 2-bit weights have them.
+TK_INLINE void tk_scale_coarse(int32_t multiplier, int32_t power, int32_t zero_point,
+                               uint32_t count, int32_t *value)
+{
+    const int32_t shift = power + 64;
+    const int32_t left = shift < 0 ? -shift : 0, right = shift > 0 ? 1 : 0;
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < count; ++i) {
+        const int32_t shifted = (int32_t)((uint32_t)value[i] << left);
+#if TK_SUM_UNIT == 2
+        const int32_t scaled = tk_smmulr(shifted, multiplier);
+#else
+        const int32_t scaled = tk_multiply_high(shifted, multiplier);
+#endif
+        value[i] = zero_point + ((scaled + (scaled >> 31 & -right) + right) >> right);
+    }
+}
+
+// The same for any shift.
+TK_INLINE void tk_scale_any(const uint32_t scale[2], int32_t zero_point, uint32_t count,
+                            int32_t *value)
+{
+    const int32_t multiplier = (int32_t)scale[0], power = (int32_t)scale[1];
+    if (power > 0) {
+        tk_scale_sums(multiplier, power, zero_point, count, value);
+    } else {
+        tk_scale_coarse(multiplier, power, zero_point, count, value);
+    }
+}
+
 // Whether outputs need no clamp but that of their width: the case that is inlined.
 TK_INLINE int tk_clamps_at_width(const tk_output *q)
 {
@@ -79,13 +110,13 @@ TK_INLINE void tk_clamp_values(uint32_t count, uint32_t bits, int32_t *value)
     }
 }
 
-// Requantises and stores the sums of channel `c` of `count` pixels, where tk_clamps_at_width() and
-// the power is positive; `count` is a constant, `scale` the multiplier and the power.
+// Requantises and stores the sums of channel `c` of `count` pixels, where tk_clamps_at_width();
+// `count` is a constant, `scale` the multiplier and the power.
 TK_INLINE void tk_finish_fields(const tk_matmul *m, const uint32_t scale[2], uint32_t c,
                                 uint32_t count, uint8_t *out, int32_t *sum)
 {
     const uint32_t bits = m->output.bits;
-    tk_scale_sums((int32_t)scale[0], (int32_t)scale[1], m->output.zero_point, count, sum);
+    tk_scale_any(scale, m->output.zero_point, count, sum);
     if (bits == 4) {
         tk_clamp_values(count, 4, sum);
     } else if (bits == 2) {

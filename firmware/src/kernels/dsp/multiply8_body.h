@@ -81,7 +81,7 @@ TK_INLINE void multiply_all(const tk_matmul *m, const void *columns, uint32_t pi
         for (uint32_t i = 0; i < 8; ++i) {
             sum[i] = (sum[i] + chunks[i]) * TK_SUM_UNIT;
         }
-        if (full && (int32_t)stream[1] > 0) {
+        if (full) {
             tk_finish_fields(m, stream, c, 8, out, sum);
         } else {
             int32_t kept[8] = {sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]};

@@ -75,35 +75,17 @@ static const uint8_t *row_at(const image *m, const uint8_t *in, int32_t y)
 
 #if defined(__ARM_FEATURE_MVE)
 
-// Four channels of 4 bits, in the lower half of each word, to bytes plus their offset.
-TK_INLINE uint32x4_t spread_nibbles(uint32x4_t words)
+// Unpacks four channels of a row of `bits` bits to one word a pixel, each value plus its offset.
+static void unpack_row(const image *m, uint32_t bits, const uint8_t *from, uint32_t *to)
 {
-    words = vandq_u32(vorrq_u32(words, vshlq_n_u32(words, 8)), vdupq_n_u32(0x00FF00FFu));
-    words = vandq_u32(vorrq_u32(words, vshlq_n_u32(words, 4)), vdupq_n_u32(0x0F0F0F0Fu));
-    return veorq_u32(words, vdupq_n_u32(0x08080808u));
-}
-
-// The same of 2 bits, in the lowest byte.
-TK_INLINE uint32x4_t spread_crumbs(uint32x4_t words)
-{
-    words = vandq_u32(vorrq_u32(words, vshlq_n_u32(words, 12)), vdupq_n_u32(0x000F000Fu));
-    words = vandq_u32(vorrq_u32(words, vshlq_n_u32(words, 6)), vdupq_n_u32(0x03030303u));
-    return veorq_u32(words, vdupq_n_u32(0x02020202u));
-}
-
-// Unpacks four channels of a row of `bits` bits to one word a pixel.
-TK_INLINE void unpack_row(const image *m, uint32_t bits, const uint8_t *from, uint32_t *to)
-{
-    const uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), m->along.in_step);
-    for (int32_t left = (int32_t)m->along.in; left > 0; left -= 4, to += 4) {
-        const mve_pred16_t p = vctp32q((uint32_t)left);
-        if (bits == 4) {
-            const uint16_t *pairs = (const uint16_t *)(const void *)from;
-            vst1q_p_u32(to, spread_nibbles(vldrhq_gather_offset_z_u32(pairs, at, p)), p);
-        } else {
-            vst1q_p_u32(to, spread_crumbs(vldrbq_gather_offset_z_u32(from, at, p)), p);
-        }
-        from += 4 * m->along.in_step;
+    const uint32_t step = m->along.in_step;
+    const uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), step);
+    if (bits == 4) {
+        TK_SPREAD("h", "8", "4", at, vdupq_n_u32(0x00FF00FFu), vdupq_n_u32(0x0F0F0F0Fu),
+                  vdupq_n_u32(0x08080808u), 4 * step, m->along.in, from, to);
+    } else {
+        TK_SPREAD("b", "12", "6", at, vdupq_n_u32(0x000F000Fu), vdupq_n_u32(0x03030303u),
+                  vdupq_n_u32(0x02020202u), 4 * step, m->along.in, from, to);
     }
 }
 
@@ -116,35 +98,43 @@ static void set_row(const image *m, tk_rows *rows, uint32_t i, const uint8_t *fr
     vst1q_u32(rows->offset[i], vmulq_n_u32(index, step));
 }
 
-static void find_rows(const image *m, tk_rows *rows, const uint8_t *in, int32_t y)
+// Finds the rows from `y` across. Of narrow ones, which are unpacked, those before row `fresh` are
+// there already: strips have two rows in common.
+static void find_rows(const image *m, tk_rows *rows, const uint8_t *in, int32_t y, uint32_t fresh)
 {
     const uint32_t bits = m->p->in_bits;
     for (uint32_t i = 0; i < 4; ++i, ++y) {
         const uint8_t *from = row_at(m, in, y);
-        uint32_t *unpacked = m->unpacked + i * m->along.in;
         if (from == NULL) {
             set_row(m, rows, i, (const uint8_t *)&m->blank, 0);
         } else if (bits == 8) {
             set_row(m, rows, i, from, m->along.in_step);
         } else {
-            if (bits == 4) {
-                unpack_row(m, 4, from, unpacked);
-            } else {
-                unpack_row(m, 2, from, unpacked);
+            uint32_t *unpacked = m->unpacked + ((uint32_t)y & 3u) * m->along.in;
+            if (i >= fresh) {
+                unpack_row(m, bits, from, unpacked);
             }
             set_row(m, rows, i, (const uint8_t *)unpacked, 4);
         }
     }
 }
 
+// Fills columns with zero points.
+static void blank_columns(const image *m, uint32_t first, uint32_t end, uint8_t *strip)
+{
+    const uint32x4_t blank = vdupq_n_u32(m->blank);
+    for (; first < end; ++first) {
+        vst1q_u32((uint32_t *)(void *)(strip + first * COLUMN_BYTES), blank);
+    }
+}
+
 // Lays down four channels, from the bytes at `in`, of the rows from `y` across.
-static void fill_strip(const image *m, const uint8_t *in, int32_t y, uint8_t *strip)
+static void fill_strip(const image *m, const uint8_t *in, int32_t y, uint32_t fresh, uint8_t *strip)
 {
     const uint32_t count = m->along.in, before = m->along.before;
-    const uint32x4_t blank = vdupq_n_u32(m->blank);
     uint8_t *inside = strip + before * COLUMN_BYTES;
     tk_rows rows;
-    find_rows(m, &rows, in, y);
+    find_rows(m, &rows, in, y, fresh);
     if (count >= 4) {
         tk_interleave(&rows, count / 4u, inside);
     }
@@ -156,13 +146,8 @@ static void fill_strip(const image *m, const uint8_t *in, int32_t y, uint8_t *st
         }
         tk_interleave(&rows, 1, inside + first * COLUMN_BYTES);
     }
-    for (; strip != inside; strip += COLUMN_BYTES) {
-        vst1q_u32((uint32_t *)(void *)strip, blank);
-    }
-    strip += count * COLUMN_BYTES;
-    for (uint32_t i = before + count; i < m->along.padded; ++i, strip += COLUMN_BYTES) {
-        vst1q_u32((uint32_t *)(void *)strip, blank);
-    }
+    blank_columns(m, 0, before, strip);
+    blank_columns(m, before + count, m->along.padded, strip);
 }
 
 // Stores the scaled sums of four channels: one tile after the other, `rows` rows.
@@ -225,8 +210,9 @@ static void convolve_strip(const image *m, const uint32_t *stream, const uint8_t
 
 #else
 
-static void fill_strip(const image *m, const uint8_t *in, int32_t y, uint8_t *strip)
+static void fill_strip(const image *m, const uint8_t *in, int32_t y, uint32_t fresh, uint8_t *strip)
 {
+    (void)fresh;
     const tk_depthwise_params *p = m->p;
     const int32_t offset = tk_unpack_offset(p->in_bits);
     memset(strip, (int)(m->blank & 0xFFu), COLUMN_BYTES * m->along.padded);
@@ -267,13 +253,13 @@ static void convolve_four(const image *m, const uint32_t *stream, const uint8_t 
 {
     int32_t y = -(int32_t)m->across.before;
     uint32_t at = 0;
-    fill_strip(m, in, y, m->strip[0]);
+    fill_strip(m, in, y, 0, m->strip[0]);
     for (uint32_t left = m->across.out; left != 0; out += 2 * m->across.out_step, at ^= 1u) {
         const uint32_t rows = left < 2 ? left : 2;
         left -= rows;
         y += 2;
         if (left != 0) {
-            fill_strip(m, in, y, m->strip[at ^ 1u]);
+            fill_strip(m, in, y, 2, m->strip[at ^ 1u]);
         }
         convolve_strip(m, stream, m->strip[at], rows, out);
     }

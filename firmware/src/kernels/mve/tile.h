@@ -52,6 +52,28 @@ TK_INLINE void tk_interleave(const tk_rows *rows, uint32_t chunks, uint8_t *to)
 
 // clang-format off
 
+// Takes values apart that lie packed in the lower half (`size` "h") or the lowest byte ("b") of
+// words: four words a turn, `count` in all, from `from` + `at`, then `step` bytes further on.
+#define TK_SPREAD(size, first, second, at, halves, bytes, offset, step, count, from, to)           \
+    __asm__ volatile("wlstp.32 lr, %[n], 2f\n"                                                     \
+                     "1:\n\t"                                                                      \
+                     "vldr" size ".u32 q0, [%[x], %q[at_]]\n\t"                                    \
+                     "vshl.i32 q1, q0, #" first "\n\t"                                             \
+                     "vorr q0, q0, q1\n\t"                                                         \
+                     "vand q0, q0, %q[halves_]\n\t"                                                \
+                     "vshl.i32 q1, q0, #" second "\n\t"                                            \
+                     "vorr q0, q0, q1\n\t"                                                         \
+                     "vand q0, q0, %q[bytes_]\n\t"                                                 \
+                     "veor q0, q0, %q[offset_]\n\t"                                                \
+                     "vstrw.32 q0, [%[y]], #16\n\t"                                                \
+                     "add %[x], %[x], %[go]\n\t"                                                   \
+                     "letp lr, 1b\n"                                                               \
+                     "2:"                                                                          \
+                     : [x] "+r"(from), [y] "+r"(to)                                                \
+                     : [n] "r"(count), [go] "r"(step), [at_] "w"(at), [halves_] "w"(halves),       \
+                       [bytes_] "w"(bytes), [offset_] "w"(offset)                                  \
+                     : "lr", "q0", "q1", "memory")
+
 // One channel of a strip: `pairs` tiles side by side from `strip`, and if `odd` one more, half over
 // the last. Each gives four scaled sums: of both pixels of the first row, then of the second, whose
 // weights lie `second_row` bits further up; at 0 it repeats the first. `rounding` is one of the

@@ -12,6 +12,11 @@
 #include "scale.h"
 #include "tinykit/packing.h"
 
+// How a value enters its byte: what it keeps of the byte, its own bits, and where they go.
+typedef struct {
+    uint32_t keep, mask, shift;
+} place;
+
 typedef struct {
     const tk_depthwise_params *p;
     // 8-bit values signed, others with their offset, so that both are signed bytes.
@@ -24,8 +29,7 @@ typedef struct {
     tk_plain_scale scale;
     // Bytes from one output pixel to the next, and from one row to the next.
     uint32_t out_bytes, out_row;
-    // How a value enters its byte: what it keeps of the byte, its own bits, and where they go.
-    uint32_t keep, mask, shift;
+    place put;
 } channel;
 
 // Moves on by `step`. The compiler must not see through it: it would keep a pointer for each place
@@ -95,22 +99,40 @@ static const uint32_t *read_channel(channel *k, const uint32_t *stream)
     return stream + 3 + (taps * p->weight_bits + 31u) / 32u;
 }
 
-// Scales a sum the long way and puts it where it belongs in a byte.
-static __attribute__((noinline)) void put_long(const channel *k, int32_t sum, uint8_t *out)
+// What becomes of the sums of a channel; a copy of which the compiler sees that nothing changes it.
+typedef struct {
+    tk_output q;
+    tk_plain_scale scale;
+    place put;
+    // The output has 8 bits, the scaling is short, and its short cuts hold.
+    int fast;
+} ending;
+
+static ending ending_of(const channel *k)
 {
-    const uint32_t value = (uint32_t)tk_plain_scale_one(&k->p->output, &k->scale, sum);
-    *out = (uint8_t)((*out & k->keep) | (value & k->mask) << k->shift);
+    ending e = {k->p->output, k->scale, k->put, 0};
+    e.fast = e.q.bits == 8 && tk_plain_short(e.scale.power) && tk_plain_is_fast(&e.q);
+    return e;
 }
 
-// Scales a sum and puts it where it belongs. `fast`: the output has 8 bits, the scaling is short
-// and the least output is the zero point.
-TK_INLINE void put(const channel *k, const tk_output *q, int fast, int32_t sum, uint8_t *out)
+TK_INLINE void place_value(const place *put, int32_t value, uint8_t *out)
+{
+    *out = (uint8_t)((*out & put->keep) | ((uint32_t)value & put->mask) << put->shift);
+}
+
+// Scales a sum the long way.
+static __attribute__((noinline)) void put_long(const channel *k, int32_t sum, uint8_t *out)
+{
+    place_value(&k->put, tk_plain_scale_one(&k->p->output, &k->scale, sum), out);
+}
+
+// Scales a sum and puts it where it belongs; `fast` may be set where e->fast is.
+TK_INLINE void put(const channel *k, const ending *e, int fast, int32_t sum, uint8_t *out)
 {
     if (fast) {
-        *out = (uint8_t)tk_plain_clamp(q, 1, tk_plain_round(&k->scale, sum, 1));
-    } else if (tk_plain_short(k->scale.power)) {
-        const uint32_t value = (uint32_t)tk_clamp(q, tk_plain_round(&k->scale, sum, 0));
-        *out = (uint8_t)((*out & k->keep) | (value & k->mask) << k->shift);
+        *out = (uint8_t)tk_plain_clamp(&e->q, 1, tk_plain_round(&e->scale, sum, 1));
+    } else if (tk_plain_short(e->scale.power)) {
+        place_value(&e->put, tk_clamp(&e->q, tk_plain_round(&e->scale, sum, 0)), out);
     } else {
         put_long(k, sum, out);
     }
@@ -149,8 +171,8 @@ TK_INLINE void add_taps(const channel *k, const int8_t *const x[OUTPUTS], int32_
 }
 
 // `count` outputs, at most OUTPUTS; where there are fewer, the last is repeated.
-static void convolve_some(const channel *k, const int8_t *x, uint32_t x_step, uint32_t count,
-                          uint8_t *out, uint32_t out_step)
+static void convolve_some(const channel *k, const ending *e, const int8_t *x, uint32_t x_step,
+                          uint32_t count, uint8_t *out, uint32_t out_step)
 {
     const int8_t *at[OUTPUTS];
     int32_t sum[OUTPUTS];
@@ -160,7 +182,7 @@ static void convolve_some(const channel *k, const int8_t *x, uint32_t x_step, ui
     }
     add_taps(k, at, sum);
     for (uint32_t i = 0; i < count; ++i, out += out_step) {
-        put(k, &k->p->output, 0, sum[i], out);
+        put(k, e, 0, sum[i], out);
     }
 }
 
@@ -174,11 +196,12 @@ static void convolve_any(const channel *k, uint8_t *out)
     const uint32_t out_step = tall ? k->out_row : k->out_bytes;
     const uint32_t out_next = tall ? k->out_bytes : k->out_row;
     const uint32_t along = tall ? p->out_height : p->out_width;
+    const ending e = ending_of(k);
     const int8_t *x = k->plane;
     for (uint32_t i = tall ? p->out_width : p->out_height; i != 0; --i) {
         for (uint32_t at = 0; at < along; at += OUTPUTS) {
             const uint32_t left = along - at;
-            convolve_some(k, x + at * x_step, x_step, left < OUTPUTS ? left : OUTPUTS,
+            convolve_some(k, &e, x + at * x_step, x_step, left < OUTPUTS ? left : OUTPUTS,
                           out + at * out_step, out_step);
         }
         x += x_next;
@@ -214,7 +237,7 @@ TK_INLINE int32_t add_row(const int8_t *x, const int32_t w[9], int32_t bias, int
 }
 
 // One column of outputs, from `x` down. The three sums take turns.
-TK_INLINE void walk_down(const channel *k, const tk_output *q, const int32_t w[9], int fast,
+TK_INLINE void walk_down(const channel *k, const ending *e, const int32_t w[9], int fast,
                          const int8_t *x, uint8_t *out)
 {
     const uint32_t row = k->p->plane_width, step = k->out_row;
@@ -227,7 +250,7 @@ TK_INLINE void walk_down(const channel *k, const tk_output *q, const int32_t w[9
 #define TURN(last, middle, first)                                                                  \
     MOVE(x, row);                                                                                  \
     first = add_row(x, w, bias, &last, &middle);                                                   \
-    put(k, q, fast, last, out);                                                                    \
+    put(k, e, fast, last, out);                                                                    \
     MOVE(out, step);                                                                               \
     if (out == end) {                                                                              \
         return;                                                                                    \
@@ -245,7 +268,7 @@ TK_INLINE void walk_down(const channel *k, const tk_output *q, const int32_t w[9
 }
 
 // The same where outputs are two rows apart.
-TK_INLINE void walk_down_by_two(const channel *k, const tk_output *q, const int32_t w[9], int fast,
+TK_INLINE void walk_down_by_two(const channel *k, const ending *e, const int32_t w[9], int fast,
                                 const int8_t *x, uint8_t *out)
 {
     const uint32_t row = k->p->plane_width, step = k->out_row;
@@ -257,30 +280,29 @@ TK_INLINE void walk_down_by_two(const channel *k, const tk_output *q, const int3
         sum = row_of(x, w + 3, sum);
         MOVE(x, row);
         const int32_t next = row_of(x, w, bias);
-        put(k, q, fast, row_of(x, w + 6, sum), out);
+        put(k, e, fast, row_of(x, w + 6, sum), out);
         sum = next;
         MOVE(out, step);
     } while (out != end);
 }
 
-static void convolve_3x3(const channel *k, uint8_t *out)
+static __attribute__((noinline)) void convolve_3x3(const channel *k, uint8_t *out)
 {
     const tk_depthwise_params *p = k->p;
-    const tk_output q = p->output;
+    const ending e = ending_of(k);
     const int8_t *t = k->taps, *x = k->plane;
     const int32_t w[9] = {t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8]};
-    const int fast = q.bits == 8 && tk_plain_short(k->scale.power) && tk_plain_is_fast(&q);
     for (uint32_t col = p->out_width; col != 0; --col, x += p->stride_width, out += k->out_bytes) {
         if (p->stride_height == 2) {
-            if (fast) {
-                walk_down_by_two(k, &q, w, 1, x, out);
+            if (e.fast) {
+                walk_down_by_two(k, &e, w, 1, x, out);
             } else {
-                walk_down_by_two(k, &q, w, 0, x, out);
+                walk_down_by_two(k, &e, w, 0, x, out);
             }
-        } else if (fast) {
-            walk_down(k, &q, w, 1, x, out);
+        } else if (e.fast) {
+            walk_down(k, &e, w, 1, x, out);
         } else {
-            walk_down(k, &q, w, 0, x, out);
+            walk_down(k, &e, w, 0, x, out);
         }
     }
 }
@@ -297,9 +319,8 @@ static int is_3x3(const tk_depthwise_params *p)
 static uint8_t *place_channel(channel *k, uint32_t c, int in_place, uint8_t *out)
 {
     const uint32_t bits = k->p->output.bits;
-    k->mask = (1u << bits) - 1u;
-    k->shift = c * bits & 7u;
-    k->keep = in_place ? ~(k->mask << k->shift) : (1u << k->shift) - 1u;
+    const uint32_t shift = c * bits & 7u, mask = (1u << bits) - 1u;
+    k->put = (place){in_place ? ~(mask << shift) : (1u << shift) - 1u, mask, shift};
     return out + c * bits / 8u;
 }
 

@@ -47,22 +47,35 @@ TK_INLINE void store_rows(const tk_plain_target *t, int fast, const uint32_t *ta
     } while (tail != end);
 }
 
-// Packs the values of channels `c` to `c` + `rows` - 1, each 8 bytes after the one before.
+// Packs the values of a pixel, those of a channel 8 bytes after those of the one before.
+static void pack_any(uint8_t *out, uint32_t c, uint32_t rows, uint32_t bits, const uint8_t *value)
+{
+    for (uint32_t r = 0; r < rows; ++r) {
+        tk_put(out, c + r, bits, value[8 * r]);
+    }
+}
+
+// Packs the values of channels `c` to `c` + `rows` - 1.
 static void pack(const tk_plain_target *t, uint32_t c, uint32_t rows, const uint8_t *value)
 {
-    const uint32_t bits = t->output->bits;
-    uint8_t *out = t->out;
-    for (uint32_t i = t->pixels; i != 0; --i, ++value, out += t->stride) {
-        if (bits == 4 && rows == t->rows) {
-            uint8_t *byte = out + (c >> 1);
-            for (uint32_t r = 0; r < rows; r += 2) {
-                *byte++ = (uint8_t)((value[8 * r] & 15u) | (uint32_t)value[8 * r + 8] << 4);
-            }
+    const uint32_t bits = t->output->bits, stride = t->stride;
+    // What the channels of a pixel fill: two bytes, one, or something that must be put together.
+    const uint32_t fields = rows == t->rows ? rows * bits : 0;
+    uint8_t *out = t->out, *byte = out + c * bits / 8u;
+    for (const uint8_t *end = value + t->pixels; value != end; ++value) {
+        if (fields == 16) {
+            byte[0] = (uint8_t)((value[0] & 15u) | (uint32_t)value[8] << 4);
+            byte[1] = (uint8_t)((value[16] & 15u) | (uint32_t)value[24] << 4);
+        } else if (fields == 8 && bits == 4) {
+            byte[0] = (uint8_t)((value[0] & 15u) | (uint32_t)value[8] << 4);
+        } else if (fields == 8) {
+            byte[0] = (uint8_t)((value[0] & 3u) | (value[8] & 3u) << 2 | (value[16] & 3u) << 4 |
+                                (uint32_t)value[24] << 6);
         } else {
-            for (uint32_t r = 0; r < rows; ++r) {
-                tk_put(out, c + r, bits, value[8 * r]);
-            }
+            pack_any(out, c, rows, bits, value);
         }
+        out += stride;
+        byte += stride;
     }
 }
 

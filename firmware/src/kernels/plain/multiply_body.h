@@ -136,16 +136,32 @@ TK_INLINE const uint32_t *dot(const uint32_t *row, const column *x, uint32_t len
 
 #if LANES == 1
 
-// All sums of a block of rows over WIDTH columns, one row after another; returns what follows the
-// rows in the stream.
-TK_INLINE const uint32_t *multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x,
-                                        int32_t *sum)
+// All sums of a block of rows over WIDTH columns, those of a row PIXELS after those of the row
+// before; returns what follows the rows in the stream.
+// A function of its own where that leaves GCC more registers.
+#if PIXELS == 1
+static __attribute__((noinline))
+#else
+TK_INLINE
+#endif
+const uint32_t *multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x,
+                              int32_t *sum)
 {
     block whole;
 #define START_COLUMN(i) whole.at[ROW][i] = (int32_t)stream[ROW];
     EACH_ROW(START_ROW)
     stream = dot(stream + ROWS, x, m->length, &whole);
-    *(block *)sum = whole;
+#define STORE_COLUMN(i) sum[ROW * PIXELS + i] = whole.at[ROW][i];
+#define STORE_ROW(r)                                                                               \
+    {                                                                                              \
+        enum { ROW = r };                                                                          \
+        EACH_COLUMN(STORE_COLUMN)                                                                  \
+    }
+    if (WIDTH == PIXELS) {
+        *(block *)sum = whole;
+    } else {
+        EACH_ROW(STORE_ROW)
+    }
     return stream;
 }
 
@@ -169,7 +185,7 @@ TK_INLINE int32_t part(int32_t shared, uint32_t lane)
 TK_INLINE void take_apart(const block *shared, const int32_t *bias, int32_t *sum)
 {
 #pragma GCC unroll 4
-    for (uint32_t r = 0; r < ROWS; ++r) {
+    for (uint32_t r = 0; r < ROWS; ++r, sum += PIXELS - WIDTH * LANES) {
 #pragma GCC unroll 4
         for (uint32_t i = 0; i < WIDTH; ++i) {
 #pragma GCC unroll 4
@@ -205,19 +221,19 @@ multiply_rows(const tk_matmul *m, const uint32_t *stream, const column *x, int32
 TK_INLINE void multiply(const tk_matmul *m, const void *columns, uint32_t pixels, uint8_t *out)
 {
     const uint32_t stride = (uint32_t)tk_pixel_bytes(m->channels, m->output.bits);
-    tk_plain_target t = {&m->output, m->channels, ROWS, WIDTH * LANES, 0, out, stride};
+    tk_plain_target t = {&m->output, m->channels, ROWS, PIXELS, 0, NULL, stride};
     const uint32_t *stream = m->stream;
-    for (uint32_t c = 0; c < t.channels; c += ROWS) {
+    const uint32_t channels = m->channels;
+    for (uint32_t c = 0; c < channels; c += ROWS) {
         const uint32_t *tail = stream;
-        uint32_t left = pixels;
+        int32_t sum[ROWS * PIXELS];
         for (uint32_t i = 0; i < COLUMNS; i += WIDTH) {
-            int32_t sum[ROWS * WIDTH * LANES];
-            tail = multiply_rows(m, stream, (const column *)columns + i, sum);
-            t.pixels = left < t.count ? left : t.count;
-            t.out = out + i * LANES * stride;
-            left -= t.pixels;
-            tk_plain_finish(&t, tail, c, sum);
+            tail = multiply_rows(m, stream, (const column *)columns + i, sum + i * LANES);
         }
+        // Set here, and not once and for all, because GCC then finds registers for all sums.
+        t.pixels = pixels;
+        t.out = out;
+        tk_plain_finish(&t, tail, c, sum);
         stream = tail + 2 * ROWS;
     }
 }

@@ -17,13 +17,18 @@
 #endif
 #endif
 
-// Columns that one pass over a row multiplies, at most: TK_ROWS * TK_PASS sums. Thumb-1 has eight
-// registers for arithmetic.
+// 1 for Thumb-1, which has eight registers for arithmetic and no long multiplication. May be set
+// for other machines, to test its code there.
+#if !defined(TK_THUMB1)
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
-#define TK_PASS 2
+#define TK_THUMB1 1
 #else
-#define TK_PASS 4
+#define TK_THUMB1 0
 #endif
+#endif
+
+// Columns that one pass over a row multiplies, at most: TK_ROWS * TK_PASS sums.
+#define TK_PASS (TK_THUMB1 ? 2 : 4)
 
 // *sum += a * b. Neither this nor a load is moved past another: the compiler would load and
 // multiply ahead, for which there are no registers, and let sums wander from one register to
@@ -36,6 +41,9 @@ TK_INLINE void tk_plain_mac(int32_t *sum, int32_t a, int32_t b)
                      : "+r"(*sum), "=&r"(product)
                      : "r"(a), "r"(b)
                      : "memory");
+#elif defined(__arm__) && TK_THUMB1
+    // Sums may stand in the upper registers, which can do nothing but this.
+    __asm__ volatile("add %0, %1" : "+r"(*sum) : "r"(a * b) : "memory", "cc");
 #else
     *sum += a * b;
     __asm__ volatile("" : "+r"(*sum)::"memory");

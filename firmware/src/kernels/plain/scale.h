@@ -66,8 +66,8 @@ TK_INLINE tk_plain_scale tk_plain_scale_of(const tk_output *q, int32_t multiplie
 // The upper word of a * b; b is not negative.
 TK_INLINE int32_t tk_plain_high(int32_t a, int32_t b)
 {
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
-    // There is no long multiplication; the halves of b stay in registers over a channel.
+#if TK_THUMB1
+    // The halves of b stay in registers over a channel.
     const int32_t a1 = a >> 16, b1 = b >> 16;
     const uint32_t a0 = (uint32_t)a & 0xFFFFu, b0 = (uint32_t)b & 0xFFFFu;
     const int32_t mid = a1 * (int32_t)b0 + (int32_t)(a0 * b0 >> 16);
@@ -94,7 +94,8 @@ TK_INLINE int32_t tk_plain_scale_one(const tk_output *q, const tk_plain_scale *s
     if (tk_plain_short(s->power)) {
         return tk_clamp(q, tk_plain_round(s, sum, 0));
     }
-    return tk_requantize_one(q, sum, s->multiplier, s->power + 64);
+    const int32_t shift = s->power > 0 ? s->power - 1 : s->power + 64;
+    return tk_requantize_one(q, sum, s->multiplier, shift);
 }
 
 #endif

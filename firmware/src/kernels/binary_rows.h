@@ -1,45 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame around binary_chained.c and binary_plain.c; included once by each after it has defined
-// fold(), which adds two words of input ^ weights to the ones, and fold_last(), which adds one.
-#ifndef TINYKIT_BINARY_BODY_H
-#define TINYKIT_BINARY_BODY_H
+// The frame around binary_chained.c and binary_plain.c: rows one after another. Included once by
+// each after it has defined fold(), fold_last(), which adds a single word, count(), and prepare(),
+// which readies a window.
+#ifndef TINYKIT_BINARY_ROWS_H
+#define TINYKIT_BINARY_ROWS_H
 
-#include "tinykit/binary.h"
+#include "binary_fold.h"
 #include "tinykit/packing.h"
-#include "tinykit/popcount.h"
-#include "tinykit/simd.h"
 
-#define TK_INLINE static inline __attribute__((always_inline))
+// Puts a window into the form that fold() wants.
+TK_INLINE void prepare(uint32_t *window, uint32_t words);
 
-// A window and a row.
-typedef struct {
-    const uint32_t *x, *w;
-} couple;
-
-// Adds words `at` and `at + 1` to t->ones; the carries, each worth 2, come back.
-TK_INLINE uint32_t fold(tk_tally *t, couple c, uint32_t at);
-
-// The same for one word.
+// Adds word `at` to t->ones; the carries come back.
 TK_INLINE uint32_t fold_last(tk_tally *t, couple c, uint32_t at);
-
-// Four, eight and sixteen words; the carries are worth that much.
-TK_INLINE uint32_t fold4(tk_tally *t, couple c, uint32_t at)
-{
-    const uint32_t first = fold(t, c, at);
-    return tk_add_bits(&t->twos, first, fold(t, c, at + 2));
-}
-
-TK_INLINE uint32_t fold8(tk_tally *t, couple c, uint32_t at)
-{
-    const uint32_t first = fold4(t, c, at);
-    return tk_add_bits(&t->fours, first, fold4(t, c, at + 4));
-}
-
-TK_INLINE uint32_t fold16(tk_tally *t, couple c, uint32_t at)
-{
-    const uint32_t first = fold8(t, c, at);
-    return tk_add_bits(&t->eights, first, fold8(t, c, at + 8));
-}
 
 // Add carries worth 4, and carries worth 2; what leaves the eights comes back.
 TK_INLINE uint32_t ripple4(tk_tally *t, uint32_t carry)
@@ -100,19 +73,6 @@ TK_INLINE uint32_t count_any(couple c, uint32_t words)
 // The ones in `words` words; what the compiler does not know is a multiple of four.
 TK_INLINE uint32_t count(couple c, uint32_t words);
 
-// Stores the first `count` bits.
-TK_INLINE uint8_t *store_bits(uint8_t *out, uint32_t bits, uint32_t count, int whole)
-{
-    if (whole) {
-        tk_store32_aligned(out, bits);
-        return out + 4;
-    }
-    for (; count != 0; count -= count < 8 ? count : 8, bits >>= 8) {
-        *out++ = (uint8_t)bits;
-    }
-    return out;
-}
-
 TK_INLINE void rows_bits(const tk_binary_params *p, const uint32_t *window, uint8_t *out,
                          uint32_t words)
 {
@@ -146,16 +106,30 @@ TK_INLINE void rows_values(const tk_binary_params *p, const uint32_t *window, ui
 
 // The public functions.
 #define TK_BINARY_DEFINE(kind, n)                                                                  \
-    void tk_binary_##kind##_bits_##n(const tk_binary_params *p, const uint32_t *window,            \
-                                     uint8_t *out)                                                 \
+    void tk_binary_##kind##_bits_##n(const tk_binary_params *p, uint32_t *window, uint8_t *out)    \
     {                                                                                              \
+        prepare(window, n);                                                                        \
         rows_bits(p, window, out, n);                                                              \
     }                                                                                              \
                                                                                                    \
-    void tk_binary_##kind##_values_##n(const tk_binary_params *p, const uint32_t *window,          \
-                                       uint8_t *out)                                               \
+    void tk_binary_##kind##_values_##n(const tk_binary_params *p, uint32_t *window, uint8_t *out)  \
     {                                                                                              \
+        prepare(window, n);                                                                        \
         rows_values(p, window, out, n);                                                            \
+    }
+
+// The same for any multiple of four words.
+#define TK_BINARY_DEFINE_ANY(kind)                                                                 \
+    void tk_binary_##kind##_bits(const tk_binary_params *p, uint32_t *window, uint8_t *out)        \
+    {                                                                                              \
+        prepare(window, p->words);                                                                 \
+        rows_bits(p, window, out, p->words);                                                       \
+    }                                                                                              \
+                                                                                                   \
+    void tk_binary_##kind##_values(const tk_binary_params *p, uint32_t *window, uint8_t *out)      \
+    {                                                                                              \
+        prepare(window, p->words);                                                                 \
+        rows_values(p, window, out, p->words);                                                     \
     }
 
 #endif
