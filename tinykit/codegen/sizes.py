@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinykit.boards import Board
+from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.code_sizes import Code, code_bytes, params_bytes
-from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import Layer
-from tinykit.codegen.plan import MemoryPlan, lay_out
+from tinykit.codegen.plan import MemoryPlan
 from tinykit.codegen.render import class_names
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import DoesNotFitError
@@ -170,7 +170,7 @@ def estimate_size(network: Network, board: Board, vectors: Vectors | None = None
     Raises:
         TinykitError: a layer has no kernel.
     """
-    layout = lay_out(network, isa_of(board))
+    layout = lay_out_for(network, board)
     return estimate_layers(network, board, layout.layers, layout.plan, vectors)
 
 
