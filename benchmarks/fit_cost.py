@@ -226,7 +226,7 @@ def binary_network(seed: int, limits: dict[str, int]) -> Network:
 # --- Measuring ------------------------------------------------------------------------------------
 
 
-def layout_of(network: Network, board: Board, seed: int) -> Layout:
+def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
     """Kernels drawn from all that can run each layer; some pools join the convolution before."""
     rng = np.random.default_rng(seed)
 
@@ -234,8 +234,7 @@ def layout_of(network: Network, board: Board, seed: int) -> Layout:
         return layers[int(rng.integers(len(layers)))]
 
     pooled = frozenset(pool.name for _, pool in poolable(network) if rng.random() < 0.3)
-    layers = choose_kernels(network, isa_of(board), choose, pooled=pooled)
-    return Layout(layers, plan_layers(network, layers))
+    return choose_kernels(network, isa_of(board), choose, pooled=pooled)
 
 
 def network_of(seed: int, board: Board) -> Network:
@@ -249,7 +248,8 @@ def measure(seed: int, board: Board) -> list[tuple[str, int]]:
     network = network_of(seed, board)
     with tempfile.TemporaryDirectory(prefix="tinykit-cost-") as aside:
         folder = Path(aside) / "project"
-        layout = layout_of(network, board, seed)
+        layers = layers_of(network, board, seed)
+        layout = Layout(layers, plan_layers(network, layers))
         project = generate(network, board, folder, vectors=one_vector(network), layout=layout)
         if any(layer.scaling is not None and layer.scaling.wide for layer in project.layers):
             # These are compiled otherwise.
@@ -304,7 +304,7 @@ def read(core: str, path: Path) -> list[Sample]:
         if not measured:
             continue
         network = network_of(int(name), board)
-        layers = layout_of(network, board, int(name)).layers
+        layers = layers_of(network, board, int(name))
         said = [describe(network, layer) for layer in layers]
         if said != [what for what, _ in measured]:
             raise SystemExit(f"{path}, firmware {name}: kernels have changed; measure again")
