@@ -194,28 +194,32 @@ class Maker:
         builder.conv(deep, (1, 1), **same).add(start, relu=bool(self.rng.random() < 0.5))
 
 
-def binary_network(seed: int, limits: dict[str, int]) -> Network:
+def binary_network(seed: int) -> Network:
     """Layers of one bit, each row length that has a function of its own among them."""
     rng = np.random.default_rng(seed)
-    small = limits is not LARGEST
-    words = [w for w in (*KNOWN_WORDS, 11, 22, 40) if w < 12 or not small]
+    words = [*KNOWN_WORDS, 11, 22, 40]
     rng.shuffle(words)
+    # Wide layers between narrow ones keep the weights few.
+    narrow = rng.integers(1, 4, len(words))
+    order = [int(one) for pair in zip(words, narrow, strict=True) for one in pair]
+    builder = Builder(rng, (int(rng.integers(1, 4)), 2, 32 * order[0]), bits=1, name="binary")
     ends = []
-    builder = Builder(rng, (int(rng.integers(1, 4)), 3, 32 * words[0]), bits=1, name="binary")
-    for following in [*words[1:], 3]:
+    for following in [*order[1:], 3]:
         start = builder.keep()
-        bits = int(rng.choice(WIDTHS))
-        units = int(rng.integers(3, 9)) * (1 if bits == 8 else 8)
-        builder.conv(units, (1, 1), weight_bits=1, bits=bits)
-        builder.mean().dense(6, weight_bits=int(rng.choice(WIDTHS)), relu=False)
-        ends.append(builder.keep())
-        builder.back_to(start)
-        filters = 32 * following - int(rng.integers(0, 3) == 0) * int(rng.integers(1, 24))
-        builder.conv(filters, (1, 1), weight_bits=1, bits=1)
+        for bits in (int(rng.choice(WIDTHS)), 1):
+            if bits == 1:
+                builder.conv(int(rng.integers(3, 25)), (1, 1), weight_bits=1, bits=1)
+            filled = int(rng.integers(1, 4)) * 8 // (1 if bits == 1 else bits)
+            builder.conv(filled, (1, 1), weight_bits=1, bits=8 if bits == 1 else bits)
+            builder.mean().dense(6, weight_bits=int(rng.choice(WIDTHS)), relu=False)
+            ends.append(builder.keep())
+            builder.back_to(start)
+        fewer = int(rng.integers(1, 24)) if rng.random() < 0.3 else 0
+        builder.conv(32 * following - fewer, (1, 1), weight_bits=1, bits=1)
         if rng.random() < 0.2:
             builder.pool(MaxPool2D, (2, 2), stride=(1, 1), padding="same")
     for _ in range(3):
-        kernel = ((3, 3), (2, 3), (3, 1))[int(rng.integers(3))]
+        kernel = ((2, 2), (2, 1), (1, 2))[int(rng.integers(3))]
         builder.conv(int(rng.integers(3, 100)), kernel, weight_bits=1, bits=1)
     builder.conv(32, (1, 1), weight_bits=1, bits=1).dense(6, weight_bits=1, relu=False)
     for end in ends:
@@ -240,7 +244,7 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
-    return binary_network(seed, limits) if seed % 6 == 5 else Maker(seed, limits).network()
+    return binary_network(seed) if seed % 6 == 5 else Maker(seed, limits).network()
 
 
 def measure(seed: int, board: Board) -> list[tuple[str, int]]:

@@ -517,8 +517,12 @@ def _maximum(f: dict[str, int], areas: NDArray[np.int64], lines: int, taps: int)
     channels, bits, pixels = f["channels"], f["bits"], len(areas)
     if bits == 8:
         folds = taps - pixels
-        loops = {"copied_bytes": pixels * channels, "lines": lines, "folds": folds}
-        return loops | {"folded": folds * channels}
+        copied = pixels * channels
+        moved = {"copied_bytes": copied} if channels % 4 else {"copied_words": copied // 4}
+        # Of n values in any order, the n-th is greater than all before it once in n.
+        raised = sum(1.0 / n for area in areas.tolist() for n in range(2, area + 1))
+        loops = {"lines": lines, "folds": folds, "folded": folds * channels}
+        return loops | moved | {"raised": round(raised * channels)}
     # One value is taken from a byte, or eight of one bit at once.
     items = -(-channels // 8) if bits == 1 else channels
     return {"values": pixels * items, "lines": lines * items, "taps": taps * items}
@@ -581,13 +585,9 @@ def _binary_lanes(tally: _Tally, how: Binary, pixels: int, channels: int) -> Non
     tally.add(how.function, pixels, calls=1, window=how.words, groups=groups)
     loops = {"words": how.words, "carries": carries, "digits": digits}
     tally.add(how.function, pixels * groups, **loops, settled=digits * (digits + 1) // 2)
-    _binary_stores(tally, how.function, pixels, channels)
-
-
-def _binary_stores(tally: _Tally, piece: str, pixels: int, channels: int) -> None:
     whole = channels % _BITS == 0
-    loops = {"thirty_twos": channels // _BITS} if whole else {"bytes": -(-channels // 8)}
-    tally.add(piece, pixels, stores=-(-channels // _BITS), **loops)
+    stores = {"thirty_twos": groups} if whole else {"bytes": -(-channels // 8), "stores": groups}
+    tally.add(how.function, pixels, **stores)
 
 
 def _binary_rows(tally: _Tally, layer: Layer, how: Binary, pixels: int, channels: int) -> None:
@@ -598,7 +598,7 @@ def _binary_rows(tally: _Tally, layer: Layer, how: Binary, pixels: int, channels
         tally.add(how.function, rows, sixteens=sixteens, fours=fours)
         tally.add(how.function, pixels, prepared=how.words)
     if layer.scaling is None:
-        _binary_stores(tally, "binary_bits", pixels, channels)
+        tally.add("binary_bits", pixels, stores=-(-channels // _BITS))
     else:
         bits, shift = layer.scaling.bits, layer.scaling.shift
         tally.add(f"binary_values_a{bits}", pixels, rows=channels, left=int((shift <= 0).sum()))
