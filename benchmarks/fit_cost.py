@@ -33,8 +33,8 @@ from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.cost import FORMAT, core_of
 from tinykit.codegen.counts import Counts, counts_of
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer
-from tinykit.codegen.plan import lay_out
+from tinykit.codegen.kernels import Layer, choose_kernels, poolable
+from tinykit.codegen.plan import Layout, plan_layers
 from tinykit.codegen.project import generate
 from tinykit.emulators.qemu import plugin
 from tinykit.errors import TinykitError
@@ -49,7 +49,7 @@ WIDTHS = (8, 4, 2)
 # Bytes of a feature map, multiply-accumulates of a layer, and bytes of its weights.
 LARGEST = {"map": 8_192, "macs": 250_000, "weights": 24_000}
 SMALLEST_CORE = {"map": 1_536, "macs": 60_000, "weights": 3_000}
-BRANCHES, DEPTH = 14, 3
+BRANCHES, DEPTH = 30, 3
 TIMEOUT = 300.0
 
 
@@ -71,7 +71,7 @@ class Maker:
     def __init__(self, seed: int, limits: dict[str, int]) -> None:
         self.rng, self.limits = np.random.default_rng(seed), limits
         # Of each combination enough, the widest and the narrowest included.
-        self.widths = ((8, 4, 2), (8,), (4, 2), (8, 8, 4, 2), (2,))[seed % 5]
+        self.widths = ((8, 4, 2), (8, 8, 4), (4, 2), (8, 4, 2), (2, 8))[seed % 5]
         self.branches = BRANCHES if limits is LARGEST else 4
 
     def pick(self, *options: Any) -> Any:
@@ -112,7 +112,7 @@ class Maker:
 
     def close(self, builder: Builder) -> None:
         """Ends a branch in a few values of 8 bits."""
-        if len(builder.shape) > 1 and (np.prod(builder.shape) > 1024 or self.rng.random() < 0.7):
+        if len(builder.shape) > 1 and (np.prod(builder.shape) > 2048 or self.rng.random() < 0.5):
             builder.pool(self.pick(AvgPool2D, MaxPool2D), builder.shape[:2])
         if len(builder.shape) > 1 and builder.shape[-1] * builder.last.bits % 8:
             builder.conv(8, (1, 1), weight_bits=self.width())
@@ -194,28 +194,32 @@ class Maker:
         builder.conv(deep, (1, 1), **same).add(start, relu=bool(self.rng.random() < 0.5))
 
 
-def binary_network(seed: int, limits: dict[str, int]) -> Network:
+def binary_network(seed: int) -> Network:
     """Layers of one bit, each row length that has a function of its own among them."""
     rng = np.random.default_rng(seed)
-    small = limits is not LARGEST
-    words = [w for w in (*KNOWN_WORDS, 11, 22, 40) if w < 12 or not small]
+    words = [*KNOWN_WORDS, 11, 22, 40]
     rng.shuffle(words)
+    # Wide layers between narrow ones keep the weights few.
+    narrow = rng.integers(1, 4, len(words))
+    order = [int(one) for pair in zip(words, narrow, strict=True) for one in pair]
+    builder = Builder(rng, (int(rng.integers(1, 4)), 2, 32 * order[0]), bits=1, name="binary")
     ends = []
-    builder = Builder(rng, (int(rng.integers(1, 4)), 3, 32 * words[0]), bits=1, name="binary")
-    for following in [*words[1:], 3]:
+    for following in [*order[1:], 3]:
         start = builder.keep()
-        bits = int(rng.choice(WIDTHS))
-        units = int(rng.integers(3, 9)) * (1 if bits == 8 else 8)
-        builder.conv(units, (1, 1), weight_bits=1, bits=bits)
-        builder.mean().dense(6, weight_bits=int(rng.choice(WIDTHS)), relu=False)
-        ends.append(builder.keep())
-        builder.back_to(start)
-        filters = 32 * following - int(rng.integers(0, 3) == 0) * int(rng.integers(1, 24))
-        builder.conv(filters, (1, 1), weight_bits=1, bits=1)
+        for bits in (int(rng.choice(WIDTHS)), 1):
+            if bits == 1:
+                builder.conv(int(rng.integers(3, 25)), (1, 1), weight_bits=1, bits=1)
+            filled = int(rng.integers(1, 4)) * 8 // (1 if bits == 1 else bits)
+            builder.conv(filled, (1, 1), weight_bits=1, bits=8 if bits == 1 else bits)
+            builder.mean().dense(6, weight_bits=int(rng.choice(WIDTHS)), relu=False)
+            ends.append(builder.keep())
+            builder.back_to(start)
+        fewer = int(rng.integers(1, 24)) if rng.random() < 0.3 else 0
+        builder.conv(32 * following - fewer, (1, 1), weight_bits=1, bits=1)
         if rng.random() < 0.2:
             builder.pool(MaxPool2D, (2, 2), stride=(1, 1), padding="same")
     for _ in range(3):
-        kernel = ((3, 3), (2, 3), (3, 1))[int(rng.integers(3))]
+        kernel = ((2, 2), (2, 1), (1, 2))[int(rng.integers(3))]
         builder.conv(int(rng.integers(3, 100)), kernel, weight_bits=1, bits=1)
     builder.conv(32, (1, 1), weight_bits=1, bits=1).dense(6, weight_bits=1, relu=False)
     for end in ends:
@@ -226,21 +230,21 @@ def binary_network(seed: int, limits: dict[str, int]) -> Network:
 # --- Measuring ------------------------------------------------------------------------------------
 
 
-class Drawn:
-    """A `Choose` that draws."""
+def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
+    """Kernels drawn from all that can run each layer; some pools join the convolution before."""
+    rng = np.random.default_rng(seed)
 
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+    def choose(layers: Sequence[Layer]) -> Layer:
+        return layers[int(rng.integers(len(layers)))]
 
-    def __call__(self, layers: Sequence[Layer]) -> Layer:
-        """Any of them."""
-        return layers[int(self.rng.integers(len(layers)))]
+    pooled = frozenset(pool.name for _, pool in poolable(network) if rng.random() < 0.3)
+    return choose_kernels(network, isa_of(board), choose, pooled=pooled)
 
 
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
-    return binary_network(seed, limits) if seed % 6 == 5 else Maker(seed, limits).network()
+    return binary_network(seed) if seed % 6 == 5 else Maker(seed, limits).network()
 
 
 def measure(seed: int, board: Board) -> list[tuple[str, int]]:
@@ -248,8 +252,9 @@ def measure(seed: int, board: Board) -> list[tuple[str, int]]:
     network = network_of(seed, board)
     with tempfile.TemporaryDirectory(prefix="tinykit-cost-") as aside:
         folder = Path(aside) / "project"
-        vectors = one_vector(network)
-        project = generate(network, board, folder, vectors=vectors, choose=Drawn(seed))
+        layers = layers_of(network, board, seed)
+        layout = Layout(layers, plan_layers(network, layers))
+        project = generate(network, board, folder, vectors=one_vector(network), layout=layout)
         if any(layer.scaling is not None and layer.scaling.wide for layer in project.layers):
             # These are compiled otherwise.
             return []
@@ -303,7 +308,7 @@ def read(core: str, path: Path) -> list[Sample]:
         if not measured:
             continue
         network = network_of(int(name), board)
-        layers = lay_out(network, isa_of(board), Drawn(int(name))).layers
+        layers = layers_of(network, board, int(name))
         said = [describe(network, layer) for layer in layers]
         if said != [what for what, _ in measured]:
             raise SystemExit(f"{path}, firmware {name}: kernels have changed; measure again")
@@ -388,7 +393,7 @@ def main() -> int:
     """Measure and fit each core."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--core", action="append", choices=list(CORES), help="several: repeat")
-    parser.add_argument("--firmwares", type=int, default=24)
+    parser.add_argument("--firmwares", type=int, default=14)
     parser.add_argument("--samples", type=Path, default=Path("samples"), help="folder")
     parser.add_argument("--fit-only", action="store_true")
     options = parser.parse_args()

@@ -73,6 +73,17 @@ def test_generate_build_run_report(motion_run: Run, tinykit: Tinykit) -> None:
     assert "synthetic" in Path(shown["html"]).read_text().lower()
 
 
+def test_flash_buys_fewer_instructions(motion_run: Run, tinykit: Tinykit, tmp_path: Path) -> None:
+    common = ("generate", motion_run.directory, "-b", "mps2_an386", "--out", tmp_path / "p")
+    least = json.loads(tinykit(*common, "--json").output)
+    more = least["estimate"]["flash"] + 20_000
+    wide = json.loads(tinykit(*common, "--flash", more, "--json").output)
+    assert wide["predicted"]["instructions"] < least["predicted"]["instructions"]
+    assert least["estimate"]["flash"] < wide["estimate"]["flash"] <= more
+    assert f"{wide['predicted']['instructions']:,}" in tinykit(*common, "--flash", more).output
+    assert "of flash are missing" in tinykit(*common, "--flash", 4000, status=3).stderr
+
+
 def test_the_project_builds_elsewhere_to_the_same_bytes(motion_run: Run, tmp_path: Path) -> None:
     """`pio run` alone, in two other places."""
     from tinykit.boards import load_board

@@ -97,7 +97,7 @@ class Result:
     def predicted(self) -> int | None:
         """What the model of cost said of `figures.instructions`; None where it said nothing."""
         counted = [
-            layer for layer in self.layers if self.is_network or layer["name"] == self.counted
+            layer for layer in self.layers if self.is_network or layer.get("name") == self.counted
         ]
         parts = [layer.get("predicted") for layer in counted]
         return None if not parts or None in parts else sum(part for part in parts if part)

@@ -166,11 +166,16 @@ def _show_results(results: Sequence[Result], book: Book) -> None:
     show_table(title, (*columns, "anchor", "ratio", "goal", "met"), rows, right=2)
 
 
-def _predicted(result: Result) -> str | None:
-    """How far the model of cost was off."""
+def _error(result: Result) -> float | None:
+    """How far the model of cost was off, in percent."""
     if result.figures is None or result.predicted is None:
         return None
-    return f"{100.0 * (result.predicted / result.figures.instructions - 1.0):+.1f} %"
+    return 100.0 * (result.predicted / result.figures.instructions - 1.0)
+
+
+def _predicted(result: Result) -> str | None:
+    error = _error(result)
+    return None if error is None else f"{error:+.1f} %"
 
 
 def _met(verdict: Verdict) -> str:
@@ -204,6 +209,9 @@ def _show_faults(results: Sequence[Result]) -> None:
     wrong = sum(bool(result.differences) for result in results)
     verdict = f"[red]NOT bit-exact: {wrong}[/red]" if wrong else "[green]bit-exact[/green]"
     show(f"{verdict}: {exact} of {len(results)} measured, board = interpreter")
+    errors = [error for result in results if (error := _error(result)) is not None]
+    if errors:
+        show(f"predicted instructions are off by at most {max(map(abs, errors)):.1f} %")
 
 
 def _show_changes(found: Sequence[Change], path: Path) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.kernels import Layer, Matmul, Scaling
 from tinykit.codegen.variants import ROWS
@@ -27,6 +28,10 @@ Counts = dict[str, dict[str, int]]
 _PLAIN_SHORT = (1, 21)
 _DSP_FINE = 2
 _MVE_LANES = 16
+# As avgpool2d.c: window sizes up to which there is no division, and up to which words are summed.
+_MOST_FOR_INVERSE, _MOST_FOR_WORDS = 361, 257
+# Channels side by side in tk_binary_lanes().
+_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -213,47 +218,28 @@ def _dsp_multiply(tally: _Tally, layer: Layer, core: Core, groups: int, pixels: 
         chunks=len(parts) - 1,
         several=len(parts) > 1,
     )
-    fine = int((scaling.shift >= _DSP_FINE).sum())
-    if pixels < variant.group or not _clamps_at_width(scaling):
-        _dsp_slow(tally, layer, name, groups, pixels, channels)
-        return
-    if scaling.bits == 8:
-        tally.add(name, groups, fast8=fine)
+    if scaling.plain and variant.group == 4 and pixels == 4:
+        tally.add(name, groups, plain=channels)
+    elif pixels == variant.group and _clamps_at_width(scaling):
+        first = len(range(0, channels, 8 // scaling.bits))
+        loops = {f"first{scaling.bits}": first, f"more{scaling.bits}": channels - first}
+        tally.add(name, groups, coarse=_coarse(scaling), **loops)
     else:
-        first = scaling.shift[:: 8 // scaling.bits] >= _DSP_FINE
-        tally.add(name, groups, **{f"first{scaling.bits}": int(first.sum())})
-        tally.add(name, groups, **{f"more{scaling.bits}": fine - int(first.sum())})
-    _dsp_slow(tally, layer, name, groups, pixels, channels - fine, only_coarse=True)
+        tally.add(name, groups, slow=channels)
+        _dsp_finish(tally, groups, (channels, _coarse(scaling)), pixels)
 
 
-def _dsp_slow(
-    tally: _Tally,
-    layer: Layer,
-    name: str,
-    groups: int,
-    pixels: int,
-    channels: int,
-    *,
-    only_coarse: bool = False,
-) -> None:
-    """Channels that tk_dsp_finish() writes."""
-    shift = _scaling(layer).shift
-    coarse = channels if only_coarse else int((shift < _DSP_FINE).sum())
-    tally.add(name, groups, slow=channels)
-    _dsp_finish(tally, groups, (channels - coarse, coarse), pixels)
+def _coarse(scaling: Scaling) -> int:
+    """Channels whose shift is below two."""
+    return int((scaling.shift < _DSP_FINE).sum())
 
 
 def _dsp_finish(tally: _Tally, times: int, channels: tuple[int, int], pixels: int) -> None:
-    """Calls of tk_dsp_finish() for channels of fine and of coarse shifts."""
-    fine, coarse = channels
-    tally.add(
-        "tk_dsp_finish",
-        times,
-        calls=fine,
-        pixels=fine * pixels,
-        coarse=coarse,
-        coarse_pixels=coarse * pixels,
-    )
+    """Calls of tk_dsp_finish() for channels, and those of them whose shifts are coarse."""
+    every, coarse = channels
+    fine = every - coarse
+    loops = {"pixels": fine * pixels, "coarse_pixels": coarse * pixels}
+    tally.add("tk_dsp_finish", times, calls=every, **loops)
 
 
 def _clamps_at_width(scaling: Scaling) -> bool:
@@ -271,9 +257,8 @@ def _dsp_multiply1(tally: _Tally, layer: Layer, core: Core, groups: int, pixels:
     plain = scaling.bits == 8 and _clamps_at_width(scaling)
     fast = int(fine.sum()) if plain else 0
     slow = channels - fast
-    coarse = int((scaling.shift < _DSP_FINE).sum())
     tally.add(name, fast=fast, slow=slow)
-    _dsp_finish(tally, 1, (slow - coarse, coarse), 1)
+    _dsp_finish(tally, 1, (slow, _coarse(scaling)), 1)
 
 
 def _dsp_depthwise(tally: _Tally, layer: Layer, core: Core) -> None:
@@ -296,13 +281,12 @@ def _dsp_depthwise(tally: _Tally, layer: Layer, core: Core) -> None:
         else:
             tally.add(name, channels * outputs * f["kernel_height"], singles=across)
         tally.add(name, channels * outputs, outputs=1, output_rows=f["kernel_height"])
-        coarse = int((scaling.shift < _DSP_FINE).sum())
-        _dsp_finish(tally, outputs, (channels - coarse, coarse), 1)
+        _dsp_finish(tally, outputs, (channels, _coarse(scaling)), 1)
         return
     tally.add(name, **{f"read{weights}": channels})
     pairs = width // 2 if f["stride_width"] == 1 else 0
     singles = width - 2 * pairs
-    coarse = int((scaling.shift < _DSP_FINE).sum())
+    coarse = _coarse(scaling)
     for kind, some in (("", channels - coarse), ("coarse_", coarse)):
         loops = {"rows": rows, "pairs": rows * pairs, "singles": rows * singles}
         tally.add(name, some, **{kind + loop: turns for loop, turns in loops.items()})
@@ -343,10 +327,7 @@ def _plain_multiply(tally: _Tally, layer: Layer, core: Core, groups: int, pixels
     turns = matmul.length // variant.block
     tally.add(name, groups * blocks, blocks=1, passes=passes)
     tally.add(name, groups * blocks * passes, turns=turns, chunks=len(parts) - 1)
-    count = width * lanes
-    for start in range(0, variant.group, count):
-        kept = min(max(pixels - start, 0), count)
-        _plain_finish(tally, layer, core, groups, at_once, count, kept)
+    _plain_finish(tally, layer, core, groups, at_once, pixels)
 
 
 def _short(scaling: Scaling) -> NDArray[np.bool_]:
@@ -356,25 +337,26 @@ def _short(scaling: Scaling) -> NDArray[np.bool_]:
 
 
 def _plain_finish(
-    tally: _Tally, layer: Layer, core: Core, times: int, at_once: int, count: int, pixels: int
+    tally: _Tally, layer: Layer, core: Core, times: int, at_once: int, pixels: int
 ) -> None:
     """tk_plain_finish() for all channels, `times` times."""
-    scaling, name = _scaling(layer), "tk_plain_finish"
+    scaling, name, count = _scaling(layer), "tk_plain_finish", _matmul(layer).variant.group
     channels, short = len(scaling.bias), _short(scaling)
-    whole = channels // at_once * at_once if pixels == count and count % 4 == 0 else 0
-    tally.add(name, times, calls=-(-channels // at_once))
+    blocks, whole = -(-channels // at_once), channels // at_once * at_once
+    in_fours = whole if pixels == count and count > 1 else 0
+    easy = int(short[:in_fours].sum())
+    rest = int(short[in_fours:].sum())
     kind = "fast" if core.is_fast(scaling) else "slow"
-    easy = int(short[:whole].sum())
-    loops = {f"{kind}_rows": whole, f"{kind}_fours": easy * (count // 4)}
-    tally.add(name, times, **loops)
-    tally.add(name, times, any_rows=channels - easy)
-    rest = int(short[whole:].sum())
+    loops = {f"{kind}_rows": in_fours, f"{kind}_fours": easy * (count // 4)}
+    tally.add(name, times, calls=blocks, any_rows=channels - easy, **loops)
     tally.add(name, times, any_short=rest * pixels, any_long=(channels - easy - rest) * pixels)
-    if scaling.bits == 8:
+    bits = scaling.bits
+    if bits == 8:
         return
-    packed = channels // at_once * at_once if scaling.bits == 4 else 0
-    tally.add(name, times, packs=-(-channels // at_once), pack_pixels=packed // at_once * pixels)
-    tally.add(name, times, **{f"put{scaling.bits}": (channels - packed) * pixels})
+    packed = whole if at_once * bits >= 8 else 0
+    tally.add(name, times, packs=blocks, **{f"packed{bits}": packed // at_once * pixels})
+    parts = {"put_pixels": (blocks - packed // at_once) * pixels}
+    tally.add(name, times, **parts, **{f"put{bits}": (channels - packed) * pixels})
 
 
 def _plain_depthwise(tally: _Tally, layer: Layer, core: Core) -> None:
@@ -481,8 +463,11 @@ def _mve_depthwise_3x3(tally: _Tally, layer: Layer, core: Core) -> None:
     tally.add(name, times, blanks=f[f"plane_{along}"] - pixels)
     tally.add(name, fours, rows=inside)
     if f["in_bits"] != 8:
-        turns = inside * -(-pixels // 4)
-        tally.add(name, fours, **{f"unpack{f['in_bits']}": turns, "unpack_rows": inside})
+        # Two rows of each strip but the first are there already.
+        in_rows = (y >= 0) & (y < f[f"in_{across}"])
+        fresh = int(in_rows[0].sum() + in_rows[1:, 2:].sum())
+        turns = fresh * -(-pixels // 4)
+        tally.add(name, fours, **{f"unpack{f['in_bits']}": turns, "unpack_rows": fresh})
     tiles, kind = -(-out // 2), _rounding(scaling)
     tally.add(name, times, **{f"channels_{kind}": 4, f"tiles_{kind}": 4 * tiles, "half": out % 2})
     tally.add(name, times, **{f"store{scaling.bits}": tiles})
@@ -504,23 +489,51 @@ def _depthwise(tally: _Tally, layer: Layer, core: Core) -> None:
 
 def _pool(tally: _Tally, layer: Layer, times: int) -> None:
     f = layer.fields
-    lines, taps = _window_counts(f)
-    pixels = f["out_height"] * f["out_width"]
-    bits, channels = f["bits"], f["channels"]
+    high, wide = _spans(f, "height", "pad_top"), _spans(f, "width", "pad_left")
+    areas = np.outer(high, wide).reshape(-1)
+    pixels, taps = len(areas), int(areas.sum())
+    lines = int(high.sum()) * len(wide)
+    piece = f"{layer.function}_a{f['bits']}"
+    tally.add(piece, times, calls=1, pixels=pixels)
+    kernel = _average if layer.kind == "avgpool2d" else _maximum
+    for loop, turns in kernel(f, areas, lines, taps).items():
+        tally.add(piece, times, **{loop: turns})
+
+
+def _average(f: dict[str, int], areas: NDArray[np.int64], lines: int, taps: int) -> dict[str, int]:
+    channels, bits = f["channels"], f["bits"]
+    changes = 1 + int((areas[1:] != areas[:-1]).sum())
+    divided = int((areas > _MOST_FOR_INVERSE).sum()) * channels
+    loops = {"divisors": changes, "divided": divided}
+    if channels * bits % 32 or areas.max() > _MOST_FOR_WORDS:
+        loops |= {"values": len(areas) * channels, "lines": lines * channels}
+        return loops | {"taps": taps * channels}
+    words = channels * bits // 32
+    loops |= {"words": len(areas) * words, "word_values": len(areas) * channels}
+    return loops | {"word_lines": lines * words, "word_taps": taps * words}
+
+
+def _maximum(f: dict[str, int], areas: NDArray[np.int64], lines: int, taps: int) -> dict[str, int]:
+    channels, bits, pixels = f["channels"], f["bits"], len(areas)
+    if bits == 8:
+        folds = taps - pixels
+        copied = pixels * channels
+        moved = {"copied_bytes": copied} if channels % 4 else {"copied_words": copied // 4}
+        # Of n values in any order, the n-th is greater than all before it once in n.
+        raised = sum(1.0 / n for area in areas.tolist() for n in range(2, area + 1))
+        loops = {"lines": lines, "folds": folds, "folded": folds * channels}
+        return loops | moved | {"raised": round(raised * channels)}
     # One value is taken from a byte, or eight of one bit at once.
     items = -(-channels // 8) if bits == 1 else channels
-    loops = {"values": pixels * items, "lines": lines * items, "taps": taps * items}
-    tally.add(f"{layer.function}_a{bits}", times, calls=1, pixels=pixels, **loops)
+    return {"values": pixels * items, "lines": lines * items, "taps": taps * items}
 
 
-def _window_counts(f: dict[str, int]) -> tuple[int, int]:
-    """Rows and pixels of all windows, as far as they lie inside the input."""
-    spans = []
-    for side, pad in (("height", "pad_top"), ("width", "pad_left")):
-        start = np.arange(f[f"out_{side}"]) * f[f"stride_{side}"] - f[pad]
-        end = np.minimum(start + f[f"kernel_{side}"], f[f"in_{side}"])
-        spans.append(int((end - np.maximum(start, 0)).sum()))
-    return spans[0] * f["out_width"], spans[0] * spans[1]
+def _spans(f: dict[str, int], side: str, pad: str) -> NDArray[np.int64]:
+    """Of each window along one side, pixels inside the input."""
+    start = np.arange(f[f"out_{side}"]) * f[f"stride_{side}"] - f[pad]
+    end = np.minimum(start + f[f"kernel_{side}"], f[f"in_{side}"])
+    spans: NDArray[np.int64] = end - np.maximum(start, 0)
+    return spans
 
 
 def _add(tally: _Tally, layer: Layer, core: Core) -> None:
@@ -560,26 +573,32 @@ def _binary(tally: _Tally, layer: Layer, core: Core) -> None:
     tally.add(name, **{f"blank_{kind}": (runs * run_bytes - moved) // unit})
     short = 4 * how.words - f["kernel_height"] * f["runs"] * run_bytes
     tally.add(name, pixels, filled=short > 0, filled_bytes=short)
-    if how.chained:
-        tally.add(name, pixels, chained=how.words)
-    _binary_rows(tally, layer, pixels, channels)
-
-
-def _binary_rows(tally: _Tally, layer: Layer, pixels: int, channels: int) -> None:
-    how = layer.binary
-    assert how is not None
-    rows = pixels * channels
     if how.lanes:
-        tally.add(how.function, pixels * -(-channels // 32), calls=1, words=how.words)
+        _binary_lanes(tally, how, pixels, channels)
     else:
-        tally.add(how.function, calls=pixels, rows=rows)
-    if not how.known and not how.lanes:
+        _binary_rows(tally, layer, how, pixels, channels)
+
+
+def _binary_lanes(tally: _Tally, how: Binary, pixels: int, channels: int) -> None:
+    groups, digits = -(-channels // _BITS), how.digits
+    carries = how.words - how.words.bit_count()
+    tally.add(how.function, pixels, calls=1, window=how.words, groups=groups)
+    loops = {"words": how.words, "carries": carries, "digits": digits}
+    tally.add(how.function, pixels * groups, **loops, settled=digits * (digits + 1) // 2)
+    whole = channels % _BITS == 0
+    stores = {"thirty_twos": groups} if whole else {"bytes": -(-channels // 8), "stores": groups}
+    tally.add(how.function, pixels, **stores)
+
+
+def _binary_rows(tally: _Tally, layer: Layer, how: Binary, pixels: int, channels: int) -> None:
+    rows = pixels * channels
+    tally.add(how.function, calls=pixels, rows=rows)
+    if not how.known:
         sixteens, fours = how.words // 16, how.words % 16 // 4
         tally.add(how.function, rows, sixteens=sixteens, fours=fours)
+        tally.add(how.function, pixels, prepared=how.words)
     if layer.scaling is None:
-        whole = channels % 32 == 0
-        loops = {"thirty_twos": channels // 32} if whole else {"bytes": -(-channels // 8)}
-        tally.add("binary_bits", pixels, stores=-(-channels // 32), **loops)
+        tally.add("binary_bits", pixels, stores=-(-channels // _BITS))
     else:
         bits, shift = layer.scaling.bits, layer.scaling.shift
         tally.add(f"binary_values_a{bits}", pixels, rows=channels, left=int((shift <= 0).sum()))

@@ -15,9 +15,9 @@ from tinykit.codegen.budget import with_flash, within_flash
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.cost import CostModel, cost_model
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Choose, Layer, tensor_bytes
+from tinykit.codegen.kernels import Layer, tensor_bytes
 from tinykit.codegen.names import short_name
-from tinykit.codegen.plan import Layout, MemoryPlan, lay_out
+from tinykit.codegen.plan import Layout, MemoryPlan
 from tinykit.codegen.render import banner, class_names, render_model
 from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing
 from tinykit.codegen.sources import source_closure
@@ -68,7 +68,7 @@ def generate(
     extra: Mapping[str, Any] | None = None,
     overwrite: bool = True,
     flash_budget: int | None = None,
-    choose: Choose | None = None,
+    layout: Layout | None = None,
 ) -> Project:
     """Write the project of `network` for `board` to the folder `out`.
 
@@ -83,8 +83,7 @@ def generate(
         overwrite: replace `out` if it is a generated project.
         flash_budget: bytes that the whole firmware may take; weights are stored wider where that
             saves instructions and fits. As few bytes as possible by default.
-        choose: picks where there are several kernels; by predicted instructions unless given, and
-            then the budget is for checks only.
+        layout: kernels and arena where they are known already; then the budget is a limit only.
 
     Raises:
         DoesNotFitError: flash or RAM is too small; says by how many bytes.
@@ -92,14 +91,14 @@ def generate(
     """
     _check_target(out, overwrite)
     limited = with_flash(board, flash_budget)
-    layout = _small(network, board, choose)
-    layers, plan = layout.layers, layout.plan
+    chosen = layout if layout is not None else lay_out_for(network, board)
+    layers, plan = chosen.layers, chosen.plan
     wanted = vectors if vectors is not None else make_vectors(network)
     kept, sizes = _fitting_vectors(network, limited, layers, plan, wanted)
     check_sizes(network, limited, sizes)
-    if flash_budget is not None and choose is None:
-        layout = within_flash(network, board, limited.flash_bytes, kept)
-        layers, plan = layout.layers, layout.plan
+    if flash_budget is not None and layout is None:
+        wide = within_flash(network, board, limited.flash_bytes, kept)
+        layers, plan = wide.layers, wide.plan
         sizes = estimate_layers(network, board, layers, plan, kept)
         check_sizes(network, limited, sizes)
     metadata = _metadata(network, board, layers, plan, sizes, kept)
@@ -116,12 +115,6 @@ def generate(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     return Project(out, board.id, metadata, plan, sizes, kept, layers)
-
-
-def _small(network: Network, board: Board, choose: Choose | None) -> Layout:
-    if choose is None:
-        return lay_out_for(network, board)
-    return lay_out(network, isa_of(board), choose)
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
