@@ -257,6 +257,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, har):
         generate(har, load_board("host"), tmp_path / "file" / "p")
 
 
+def test_a_firmware_that_carries_nothing_builds(tmp_path):
+    board = load_board("mps2_an386")
+    project = generate(ds_cnn(8, blocks=1), board, tmp_path / "p")
+    assert build(project.directory, board).flash <= project.sizes.flash
+
+
 def test_vectors_remember_their_crcs(har):
     vectors = _vectors(har, clips=1)
     frontend = Imu()
