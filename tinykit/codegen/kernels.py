@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tinykit.codegen import binary, overlap, pack
 from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
+from tinykit.codegen.lines import Lines, Staircases, digital_lines
 from tinykit.codegen.overlap import Overlap
 from tinykit.codegen.sums import Sum, linear_sum, nibble_table
 from tinykit.codegen.variants import Variant, chunk_length, variants
@@ -467,6 +468,44 @@ class _DepthwiseKernel:
     narrow_in_place: bool
 
 
+def _folded_lines(op: DepthwiseConv2D, x: Tensor, scaling: Scaling) -> Lines | None:
+    """What makes the sums of a folded image outputs; None where they need another kernel."""
+    whole = scaling.high - scaling.low == (1 << scaling.bits) - 1
+    if max(x.bits, op.weight_bits, scaling.bits) > 4 or not whole:
+        return None
+    if op.depth_multiplier != 1 or x.shape[2] % 4:
+        return None
+    taps = _taps(op).astype(np.int64)
+    largest = 1 << (x.bits - 1)
+    stairs = Staircases(
+        # Sums are those of values without offset.
+        bias=scaling.bias + largest * taps.sum(axis=1),
+        reach=largest * np.abs(taps).sum(axis=1),
+        multiplier=scaling.multiplier,
+        shift=scaling.shift,
+        zero_point=scaling.zero_point,
+        bits=scaling.bits,
+    )
+    # The lift must cost a whole number, and so must the smaller factor of the lower half.
+    grain = (1 << 16) // pack.FOLDED_LIFT
+    return digital_lines(stairs, fraction=pack.FOLDED_FRACTION, grain=grain)
+
+
+def _dsp_folded(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, lines: Lines, out_bits: int
+) -> _DepthwiseKernel:
+    """Four planes of half the rows; see dsp/depthwise_folded_body.h."""
+    rows = (-(-window.output[0] // 2) - 1) * window.stride[0] + 3
+    name = f"depthwise_folded_a{x.bits}_o{out_bits}"
+    return _DepthwiseKernel(
+        f"tk_dsp_{name}",
+        (f"kernels/dsp/{name}.c", "kernels/dsp/depthwise_folded_body.h"),
+        pack.dsp_folded_stream(lines.factor, lines.offset, _taps(op), x.bits),
+        8 * (rows * _plane(window)[1] + 2),
+        True,
+    )
+
+
 def _dsp_depthwise(
     op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
 ) -> _DepthwiseKernel:
@@ -476,6 +515,9 @@ def _dsp_depthwise(
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
     name = "depthwise"
     if kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2:
+        lines = _folded_lines(op, x, scaling)
+        if lines is not None:
+            return _dsp_folded(op, x, window, lines, scaling.bits)
         plain = x.bits == 8 and together and scaling.plain
         name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
     return _DepthwiseKernel(
