@@ -15,7 +15,14 @@ from tinykit.codegen.isa import Isa
 from tinykit.codegen.lines import Lines, Staircases, digital_lines
 from tinykit.codegen.overlap import Overlap
 from tinykit.codegen.sums import Sum, linear_sum, nibble_table
-from tinykit.codegen.variants import Variant, chunk_length, variants
+from tinykit.codegen.variants import (
+    LANE_BITS,
+    LINE_FRACTION,
+    Variant,
+    along_lines,
+    chunk_length,
+    variants,
+)
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
@@ -70,10 +77,14 @@ class Scaling:
     wide: bool
 
     @property
+    def whole(self) -> bool:
+        """Whether outputs are clamped at their width only."""
+        return self.high - self.low == (1 << self.bits) - 1
+
+    @property
     def plain(self) -> bool:
         """Whether outputs are bytes, clamped at their width only, and every shift is 2 or more."""
-        whole = self.bits == 8 and self.high - self.low == 255
-        return whole and bool(self.shift.min() >= 2)
+        return self.bits == 8 and self.whole and bool(self.shift.min() >= 2)
 
 
 @dataclass(frozen=True)
@@ -281,6 +292,9 @@ def _choose(
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
         if chunk == 0 or inner >= _INT32_LIMIT:
             continue
+        lined = _choose_lines(variant, rows, full, chunk, scaling, x)
+        if lined is not None:
+            return lined
         bias = scaling.bias << variant.sum_shift
         if variant.odd_bias:
             offset = _unpack_offset(x.bits) if x.bits == 4 else 0
@@ -297,6 +311,61 @@ def _choose(
         "no kernel can hold its sums in 32 bits.",
         where=f"layer {name}",
         remedy="Use a smaller kernel or fewer channels for this layer.",
+    )
+
+
+def _choose_lines(
+    variant: Variant,
+    rows: Int8Array,
+    full: Int8Array,
+    chunk: int,
+    scaling: Scaling,
+    x: Tensor,
+) -> tuple[Matmul, NDArray[np.uint32]] | None:
+    """The same multiplier with outputs along lines, and its stream, if that is possible.
+
+    Args:
+        variant: without lines.
+        rows, full: weights (c, k) of the network, and as the multiplier sees them.
+        chunk: as in Matmul.
+        scaling, x: of the layer.
+    """
+    if scaling.bits == 8 or not scaling.whole or len(rows) * scaling.bits % 8:
+        return None
+    lined = along_lines(variant, scaling.bits)
+    if lined is None:
+        return None
+    wide = rows.astype(np.int64)
+    offset = _unpack_offset(x.bits)
+    up, down = np.maximum(wide, 0).sum(axis=1), np.maximum(-wide, 0).sum(axis=1)
+    even = _staircases(scaling, 0 * up, ((1 << x.bits) - 1) * np.maximum(up, down))
+    odd = even
+    if x.bits == 4:
+        odd = _staircases(scaling, offset * (up - down), offset * (up + down))
+    lines = digital_lines(
+        even,
+        odd,
+        fraction=LINE_FRACTION,
+        grain=1 << (16 - LANE_BITS),
+        parts=-(-full.shape[1] // chunk),
+    )
+    if lines is None:
+        return None
+    stream = pack.stream_of_lines(lines.factor, lines.offset, lined.rows(full, lined.storage))
+    return Matmul(lined, full.shape[1], chunk), stream
+
+
+def _staircases(
+    scaling: Scaling, offset: NDArray[np.int64], reach: NDArray[np.int64]
+) -> Staircases:
+    """The outputs over sums up to `reach`, to which the bias and `offset` are added first."""
+    return Staircases(
+        bias=scaling.bias + offset,
+        reach=reach,
+        multiplier=scaling.multiplier,
+        shift=scaling.shift,
+        zero_point=scaling.zero_point,
+        bits=scaling.bits,
     )
 
 
@@ -470,22 +539,14 @@ class _DepthwiseKernel:
 
 def _folded_lines(op: DepthwiseConv2D, x: Tensor, scaling: Scaling) -> Lines | None:
     """What makes the sums of a folded image outputs; None where they need another kernel."""
-    whole = scaling.high - scaling.low == (1 << scaling.bits) - 1
-    if max(x.bits, op.weight_bits, scaling.bits) > 4 or not whole:
+    if max(x.bits, op.weight_bits, scaling.bits) > 4 or not scaling.whole:
         return None
     if op.depth_multiplier != 1 or x.shape[2] % 4:
         return None
     taps = _taps(op).astype(np.int64)
     largest = 1 << (x.bits - 1)
-    stairs = Staircases(
-        # Sums are those of values without offset.
-        bias=scaling.bias + largest * taps.sum(axis=1),
-        reach=largest * np.abs(taps).sum(axis=1),
-        multiplier=scaling.multiplier,
-        shift=scaling.shift,
-        zero_point=scaling.zero_point,
-        bits=scaling.bits,
-    )
+    # Sums are those of values without offset.
+    stairs = _staircases(scaling, largest * taps.sum(axis=1), largest * np.abs(taps).sum(axis=1))
     # The lift must cost a whole number, and so must the smaller factor of the lower half.
     grain = (1 << 16) // pack.FOLDED_LIFT
     return digital_lines(stairs, fraction=pack.FOLDED_FRACTION, grain=grain)
@@ -500,7 +561,7 @@ def _dsp_folded(
     return _DepthwiseKernel(
         f"tk_dsp_{name}",
         (f"kernels/dsp/{name}.c", "kernels/dsp/depthwise_folded_body.h"),
-        pack.dsp_folded_stream(lines.factor, lines.offset, _taps(op), x.bits),
+        pack.dsp_folded_stream(lines.factor, lines.offset[0], _taps(op), x.bits),
         8 * (rows * _plane(window)[1] + 2),
         True,
     )

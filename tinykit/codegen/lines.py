@@ -73,37 +73,59 @@ class Staircases:
 
 @dataclass(frozen=True)
 class Lines:
-    """Factor and offset of each channel, both (channels,) and within int32."""
+    """Factor (channels,) and offsets (staircases, channels), all within int32."""
 
     factor: IntArray
     offset: IntArray
 
 
-def digital_lines(stairs: Staircases, *, fraction: int, grain: int) -> Lines | None:
+def digital_lines(*stairs: Staircases, fraction: int, grain: int, parts: int = 1) -> Lines | None:
     """Lines with exactly the outputs of `stairs`; None where some channel has none.
 
     Args:
-        stairs: what to compute.
+        stairs: what to compute; they share their factors, and differ in biases and reaches only.
         fraction: bits of a line below the output's.
         grain: what factors are multiples of.
+        parts: of a sum, each of which is multiplied and cut for itself.
     """
-    low, high = integer_range(stairs.bits)
-    steps, reach = stairs.steps(), stairs.reach
-    levels = np.arange(low + 1, high + 1)[:, None] << fraction
-    real = stairs.multiplier * 2.0 ** (fraction + 16 - 31 - stairs.shift.astype(np.float64))
+    first = stairs[0]
+    real = first.multiplier * 2.0 ** (fraction + 16 - 31 - first.shift.astype(np.float64))
     nearest = np.rint(real / grain).astype(np.int64)
-    factor, offset = np.zeros_like(reach), np.zeros_like(reach)
-    missing = np.ones(len(reach), bool)
+    factor = np.zeros_like(nearest)
+    offset = np.zeros((len(stairs), len(nearest)), np.int64)
+    missing = np.ones(len(nearest), bool)
+    steps = [one.steps() for one in stairs]
     for tried in sorted(range(-_TRIES, _TRIES + 1), key=abs):
-        one = np.maximum(nearest + tried, 0) * grain
-        at_least = np.where(steps <= reach, levels - (one * steps >> 16), -_FAR).max(axis=0)
-        below = np.where(steps > -reach, levels - (one * (steps - 1) >> 16), _FAR).min(axis=0)
-        # Where only one side is bound, stay close to it.
-        at_least = np.where(at_least == -_FAR, below - (1 << fraction), at_least)
-        below = np.minimum(below, at_least + (1 << fraction))
-        middle = (at_least + below) // 2
-        fits = np.abs(middle) + (one * (reach + 1) >> 16) + grain < _INT32_LIMIT
-        found = missing & (at_least < below) & (one < _INT32_LIMIT) & fits
-        factor, offset = np.where(found, one, factor), np.where(found, middle, offset)
+        factors = np.maximum(nearest + tried, 0) * grain
+        found = missing & (factors < _INT32_LIMIT)
+        offsets = np.zeros_like(offset)
+        for index, one in enumerate(stairs):
+            fits, offsets[index] = _offsets(one, steps[index], factors, fraction, parts)
+            found &= fits & (np.abs(offsets[index]) + _margin(one, factors) < _INT32_LIMIT)
+        factor, offset = np.where(found, factors, factor), np.where(found, offsets, offset)
         missing &= ~found
-    return None if missing.any() else Lines(factor, offset)
+        if not missing.any():
+            return Lines(factor, offset)
+    return None
+
+
+def _offsets(
+    stairs: Staircases, steps: IntArray, factor: IntArray, fraction: int, parts: int
+) -> tuple[NDArray[np.bool_], IntArray]:
+    """Whether some offset puts all steps of a channel in their places, and the one amid those."""
+    low, high = integer_range(stairs.bits)
+    levels = np.arange(low + 1, high + 1)[:, None] << fraction
+    # Sums that are cut in parts come out smaller by less than their number.
+    from_ = levels - (factor * steps >> 16) + parts - 1
+    at_least = np.where(steps <= stairs.reach, from_, -_FAR).max(axis=0)
+    to = levels - (factor * (steps - 1) >> 16)
+    below = np.where(steps > -stairs.reach, to, _FAR).min(axis=0)
+    # Where only one side is bound, stay close to it.
+    at_least = np.where(at_least == -_FAR, below - (1 << fraction), at_least)
+    below = np.minimum(below, at_least + (1 << fraction))
+    return at_least < below, (at_least + below) // 2
+
+
+def _margin(stairs: Staircases, factor: IntArray) -> IntArray:
+    """What a line may go beyond its offset, on the way too."""
+    return (factor * (stairs.reach + 1) >> 16) + (1 << 16)

@@ -113,6 +113,12 @@ def stream_of_rows(
     return np.concatenate([first, rows, multiplier[:, None], shift[:, None]], axis=1).reshape(-1)
 
 
+def stream_of_lines(factor: IntArray, offset: IntArray, rows: WordArray) -> WordArray:
+    """For each channel: factor (c,), offsets (n, c), row (c, words)."""
+    first = as_words(np.concatenate([factor[:, None], offset.T], axis=1))
+    return np.concatenate([first, rows], axis=1).reshape(-1)
+
+
 def stream_of_pairs(
     bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
