@@ -201,6 +201,22 @@ def test_sums_of_several_chunks(library, weight, bits):
     assert found in ({True, False}, set()) or weight * bits < 16
 
 
+@pytest.mark.parametrize(("weight", "inp", "out"), list(product((4, 2), WIDTHS, (4, 2))))
+def test_narrow_outputs(library, weight, inp, out):
+    """Behind a ReLU: where the core has kernels that need one multiplication, for short and long
+    rows, in one chunk and in several, for whole groups and what is left."""
+    rng = np.random.default_rng(weight * 100 + inp * 10 + out + 5)
+    multiplies = []
+    for shape in ((1, 1, 4), (3, 3, 16), (3, 5, 64), (1, 9, 300)):
+        builder = Builder(rng, shape, bits=inp)
+        builder.conv(12, (1, 1), padding="valid", weight_bits=weight, bits=out)
+        network = _flat(builder)
+        multiplies.append(choose_kernels(network, library[0])[0].matmul.variant.multiply)
+        _check(library, network, rng)
+    lined = [name for name in multiplies if name.endswith(f"_o{out}")]
+    assert len(lined) >= 2 or library[0] != "dsp"
+
+
 @pytest.mark.parametrize("kind", [AvgPool2D, MaxPool2D])
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_pools(library, kind, bits):

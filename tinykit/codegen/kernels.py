@@ -18,6 +18,7 @@ from tinykit.codegen.sums import Sum, linear_sum, nibble_table
 from tinykit.codegen.variants import (
     LANE_BITS,
     LINE_FRACTION,
+    LINE_SUM_BITS,
     Variant,
     along_lines,
     chunk_length,
@@ -335,24 +336,40 @@ def _choose_lines(
     lined = along_lines(variant, scaling.bits)
     if lined is None:
         return None
-    wide = rows.astype(np.int64)
-    offset = _unpack_offset(x.bits)
-    up, down = np.maximum(wide, 0).sum(axis=1), np.maximum(-wide, 0).sum(axis=1)
-    even = _staircases(scaling, 0 * up, ((1 << x.bits) - 1) * np.maximum(up, down))
-    odd = even
-    if x.bits == 4:
-        odd = _staircases(scaling, offset * (up - down), offset * (up + down))
+    shared = lined.lane_limit is not None
+    stairs = _line_stairs(rows.astype(np.int64), scaling, x, shared)
+    # Factors count in 2^-(fraction + 16); those of sums alone are stored finer, for 2^32.
+    finer = 0 if shared else 16 - LINE_SUM_BITS
     lines = digital_lines(
-        even,
-        odd,
+        *stairs,
         fraction=LINE_FRACTION,
-        grain=1 << (16 - LANE_BITS),
+        grain=1 << (16 - LANE_BITS) if shared else 1,
         parts=-(-full.shape[1] // chunk),
     )
-    if lines is None:
+    if lines is None or int(lines.factor.max()) << finer >= _INT32_LIMIT:
         return None
-    stream = pack.stream_of_lines(lines.factor, lines.offset, lined.rows(full, lined.storage))
+    if not shared and int(stairs[0].reach.max()) << LINE_SUM_BITS >= _INT32_LIMIT:
+        return None
+    stream = pack.stream_of_lines(
+        lines.factor << finer, lines.offset, lined.rows(full, lined.storage)
+    )
     return Matmul(lined, full.shape[1], chunk), stream
+
+
+def _line_stairs(
+    rows: NDArray[np.int64], scaling: Scaling, x: Tensor, shared: bool
+) -> list[Staircases]:
+    """The outputs over the sums of rows (c, k); `shared`: those of even and of odd pixels."""
+    up, down = np.maximum(rows, 0).sum(axis=1), np.maximum(-rows, 0).sum(axis=1)
+    if x.bits == 8:
+        return [_staircases(scaling, 0 * up, 128 * (up + down))]
+    even = _staircases(scaling, 0 * up, ((1 << x.bits) - 1) * np.maximum(up, down))
+    if not shared:
+        return [even]
+    if x.bits != 4:
+        return [even, even]
+    offset = _unpack_offset(x.bits)
+    return [even, _staircases(scaling, offset * (up - down), offset * (up + down))]
 
 
 def _staircases(

@@ -25,6 +25,8 @@ Stream = Callable[[WordArray, WordArray, WordArray, WordArray], WordArray]
 LANE_BITS = 12
 # As in dsp/line.h: bits of a line below the output's.
 LINE_FRACTION = 14
+# As in dsp/multiply4_line_body.h: where a sum stands when it is multiplied.
+LINE_SUM_BITS = 14
 # As TK_ROWS in plain/plain.h: channels whose weights lie interleaved.
 ROWS: dict[Isa, int] = {"riscv": 4, "thumb": 2}
 # Values that a chunk must have at least for sharing lanes to pay.
@@ -133,7 +135,8 @@ def along_lines(variant: Variant, bits: int) -> Variant | None:
 
     Its stream is `pack.stream_of_lines`.
     """
-    if variant.lane_limit is None or not variant.multiply.startswith("tk_dsp_"):
+    narrow = variant.group > 1 and variant.storage < 8
+    if not narrow or not variant.multiply.startswith("tk_dsp_"):
         return None
     name = f"multiply{variant.group}_w{variant.storage}_o{bits}"
     expander = variant.sources[0]
