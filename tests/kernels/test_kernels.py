@@ -356,7 +356,7 @@ def _flat(builder: Builder) -> Network:
     return builder.dense(2, weight_bits=8, bits=8).build()
 
 
-@pytest.mark.parametrize("isa", ["riscv", "thumb"])
+@pytest.mark.parametrize("isa", ["riscv", "thumb", "dsp"])
 def test_wide_accumulators(tmp_path, isa):
     """The long form of the requantisation gives what the short one gives."""
     library = isa, kernel_library.build(tmp_path, wide=True, isa=isa)

@@ -48,6 +48,7 @@ from tinykit.network.shapes import kernel_size
 # most, and requantize.h.
 _NARROW_LIMIT = 1 << 29
 _INT32_LIMIT = 1 << 31
+_HALF_LIMIT = (1 << 15) - 1
 # An input is copied with its padding where more of the output than this sees padding.
 _BORDER_SHARE = 0.2
 # Expanders read whole words.
@@ -554,6 +555,15 @@ class _DepthwiseKernel:
     narrow_in_place: bool
 
 
+def _shifts_taps(op: DepthwiseConv2D, x: Tensor, scaling: Scaling) -> bool:
+    """Whether doubled taps and sums can take the shifts to the left; dsp/depthwise_3x3_bytes.c."""
+    taps = _taps(op).astype(np.int64)
+    left = np.maximum(-scaling.shift.astype(np.int64), 0)
+    largest = np.abs(taps).max(axis=1) << (left + 1)
+    inner = _inner_bound(taps << left[:, None], scaling.bias << left, x, 1)
+    return int(largest.max()) <= _HALF_LIMIT and inner < _INT32_LIMIT
+
+
 def _folded_lines(op: DepthwiseConv2D, x: Tensor, scaling: Scaling) -> Lines | None:
     """What makes the sums of a folded image outputs; None where they need another kernel."""
     if max(x.bits, op.weight_bits, scaling.bits) > 4 or not scaling.whole:
@@ -596,8 +606,11 @@ def _dsp_depthwise(
         lines = _folded_lines(op, x, scaling)
         if lines is not None:
             return _dsp_folded(op, x, window, lines, scaling.bits)
-        plain = x.bits == 8 and together and scaling.plain
-        name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+        name = "depthwise_3x3_narrow"
+        if x.bits == 8 and together and scaling.plain:
+            name = "depthwise_3x3"
+        elif scaling.bits == 8 and scaling.whole and _shifts_taps(op, x, scaling):
+            name = "depthwise_3x3_bytes"
     return _DepthwiseKernel(
         f"tk_dsp_{name}",
         (f"kernels/dsp/{name}.c", "kernels/dsp/finish.c"),
