@@ -50,6 +50,8 @@ WIDTHS = (8, 4, 2)
 LARGEST = {"map": 8_192, "macs": 250_000, "weights": 24_000}
 SMALLEST_CORE = {"map": 1_536, "macs": 60_000, "weights": 3_000}
 BRANCHES, DEPTH = 30, 3
+# One firmware in so many has layers of one bit.
+BINARY = 6
 TIMEOUT = 300.0
 
 
@@ -195,9 +197,9 @@ class Maker:
 
 
 def binary_network(seed: int) -> Network:
-    """Layers of one bit, each row length that has a function of its own among them."""
+    """Layers of one bit; of the row lengths that have a function of their own every other one."""
     rng = np.random.default_rng(seed)
-    words = [*KNOWN_WORDS, 11, 22, 40]
+    words = [*KNOWN_WORDS, 11, 22, 40][seed // BINARY % 2 :: 2]
     rng.shuffle(words)
     # Wide layers between narrow ones keep the weights few.
     narrow = rng.integers(1, 4, len(words))
@@ -244,7 +246,7 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
-    return binary_network(seed) if seed % 6 == 5 else Maker(seed, limits).network()
+    return binary_network(seed) if seed % BINARY == BINARY - 1 else Maker(seed, limits).network()
 
 
 def measure(seed: int, board: Board) -> list[tuple[str, int]]:
