@@ -149,7 +149,9 @@ class Maker:
         kernel, rest = self.window(builder)
         relu = bool(self.rng.random() < 0.7)
         common = {"bits": self.width(), "relu": relu, "weight_bits": self.width()}
-        if kind < 0.1:
+        if kind > 0.9:
+            self.block(builder)
+        elif kind < 0.1:
             rest.pop("dilation", None)
             builder.pool(self.pick(AvgPool2D, MaxPool2D), kernel, **rest)
         elif kind < 0.18:
@@ -185,6 +187,24 @@ class Maker:
         high, wide, _ = builder.shape
         if self.rng.random() < 0.1 and high % 2 == 0 and (wide % 2 == 0 or wide == 1):
             builder.pool(self.pick(AvgPool2D, MaxPool2D), (2, 2 if wide > 1 else 1))
+
+    def block(self, builder: Builder) -> None:
+        """A pointwise and a depthwise convolution as networks have most, for the fastest paths."""
+        high, wide, deep = builder.shape
+        area = high * wide
+        most = min(
+            128,
+            self.limits["macs"] // (deep * area),
+            self.limits["weights"] // deep,
+            self.limits["map"] // area,
+        )
+        if most < 2 or min(high, wide) < 3:
+            return
+        bits = int(self.pick(8, 8, 8, self.width()))
+        layer = {"weight_bits": self.width(), "bits": bits}
+        builder.conv(self.size(most // 2) * 2, (1, 1), **layer)
+        if area * builder.shape[-1] * 9 <= self.limits["macs"]:
+            builder.depthwise((3, 3), stride=self.pick((1, 1), (1, 1), (2, 2)), **layer)
 
     def residual(self, builder: Builder, common: dict[str, Any]) -> None:
         """A pointwise convolution whose input is added to its output."""
