@@ -50,6 +50,8 @@ WIDTHS = (8, 4, 2)
 LARGEST = {"map": 8_192, "macs": 250_000, "weights": 24_000}
 SMALLEST_CORE = {"map": 1_536, "macs": 60_000, "weights": 3_000}
 BRANCHES, DEPTH = 30, 3
+# One firmware in so many has layers of one bit.
+BINARY = 6
 TIMEOUT = 300.0
 
 
@@ -147,7 +149,9 @@ class Maker:
         kernel, rest = self.window(builder)
         relu = bool(self.rng.random() < 0.7)
         common = {"bits": self.width(), "relu": relu, "weight_bits": self.width()}
-        if kind < 0.1:
+        if kind > 0.9:
+            self.block(builder)
+        elif kind < 0.1:
             rest.pop("dilation", None)
             builder.pool(self.pick(AvgPool2D, MaxPool2D), kernel, **rest)
         elif kind < 0.18:
@@ -184,6 +188,24 @@ class Maker:
         if self.rng.random() < 0.1 and high % 2 == 0 and (wide % 2 == 0 or wide == 1):
             builder.pool(self.pick(AvgPool2D, MaxPool2D), (2, 2 if wide > 1 else 1))
 
+    def block(self, builder: Builder) -> None:
+        """A pointwise and a depthwise convolution as networks have most, for the fastest paths."""
+        high, wide, deep = builder.shape
+        area = high * wide
+        most = min(
+            128,
+            self.limits["macs"] // (deep * area),
+            self.limits["weights"] // deep,
+            self.limits["map"] // area,
+        )
+        if most < 2 or min(high, wide) < 3:
+            return
+        bits = int(self.pick(8, 8, 8, self.width()))
+        layer = {"weight_bits": self.width(), "bits": bits}
+        builder.conv(self.size(most // 2) * 2, (1, 1), **layer)
+        if area * builder.shape[-1] * 9 <= self.limits["macs"]:
+            builder.depthwise((3, 3), stride=self.pick((1, 1), (1, 1), (2, 2)), **layer)
+
     def residual(self, builder: Builder, common: dict[str, Any]) -> None:
         """A pointwise convolution whose input is added to its output."""
         high, wide, deep = builder.shape
@@ -195,9 +217,9 @@ class Maker:
 
 
 def binary_network(seed: int) -> Network:
-    """Layers of one bit, each row length that has a function of its own among them."""
+    """Layers of one bit; of the row lengths that have a function of their own every other one."""
     rng = np.random.default_rng(seed)
-    words = [*KNOWN_WORDS, 11, 22, 40]
+    words = [*KNOWN_WORDS, 11, 22, 40][seed // BINARY % 2 :: 2]
     rng.shuffle(words)
     # Wide layers between narrow ones keep the weights few.
     narrow = rng.integers(1, 4, len(words))
@@ -244,7 +266,7 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
-    return binary_network(seed) if seed % 6 == 5 else Maker(seed, limits).network()
+    return binary_network(seed) if seed % BINARY == BINARY - 1 else Maker(seed, limits).network()
 
 
 def measure(seed: int, board: Board) -> list[tuple[str, int]]:

@@ -14,7 +14,8 @@ that no coefficient is negative (Lawson and Hanson, Solving Least Squares Proble
 23). benchmarks/fit_cost.py does that again; it must be run where a kernel has changed. What differs
 in the end is what data decide: branches on signs and clamps.
 
-A layer that runs a piece which was never measured on the core has no prediction.
+A layer that runs a piece which was never measured on the core has no prediction. Firmware with wide
+accumulators (a rare build of all kernels) is predicted as if it had none, and so somewhat too low.
 """
 
 from __future__ import annotations
