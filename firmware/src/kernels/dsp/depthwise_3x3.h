@@ -4,7 +4,7 @@
 //
 // A row of the window comes in one load of two words, x0 x1 and x2 x3; with the tap pairs w0 w1 and
 // w1 w2 it gives x0 w0 + x1 w1 + x2 w2 for the first output and x1 w0 + x2 w1 + x3 w2 for the
-// second in four instructions. Two outputs take 28 instructions, their requantisation included.
+// second in four instructions. Two outputs take 29 instructions, their requantisation included.
 #ifndef TINYKIT_DSP_DEPTHWISE_3X3_H
 #define TINYKIT_DSP_DEPTHWISE_3X3_H
 
