@@ -106,8 +106,9 @@ def _output(command: list[str]) -> str:
 def cores() -> list[Core]:
     """Those of tinykit's boards, in the order of their keys."""
     grouped: dict[tuple[str, ...], dict[str, Board]] = {}
+    own = resource_dir("boards")
     for board in list_boards():
-        if board.arch != "host":
+        if board.arch != "host" and board.directory.parent == own:
             grouped.setdefault(board.cflags, {}).setdefault(board.port, board)
     found = []
     for cflags, ports in grouped.items():
@@ -206,14 +207,13 @@ class Object:
 class Compiler:
     """Compiles a folder of C for one core, as PlatformIO would."""
 
-    def __init__(self, core: Core, folder: Path, pool: ThreadPoolExecutor) -> None:
-        self._core, self._folder, self._pool = core, folder, pool
+    def __init__(self, core: Core, folder: Path) -> None:
+        self._core, self._folder = core, folder
         self._specs = core.specs()
 
     def objects(self, sources: Iterable[str], *flags: str) -> dict[str, Path]:
         """Objects of files below `src`, by their name there."""
-        wanted = sorted(sources)
-        return dict(zip(wanted, self._pool.map(lambda n: self._one(n, flags), wanted), strict=True))
+        return {name: self._one(name, flags) for name in sorted(sources)}
 
     def _one(self, name: str, flags: tuple[str, ...]) -> Path:
         target = self._folder / "obj" / "".join([name.replace("/", "-"), *flags, ".o"])
@@ -246,9 +246,9 @@ class Compiler:
 class Survey:
     """All that the table says of one core."""
 
-    def __init__(self, core: Core, folder: Path, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, core: Core, folder: Path) -> None:
         self._core, self._folder = core, folder
-        self._compiler = Compiler(core, folder, pool)
+        self._compiler = Compiler(core, folder)
         self._paths: list[Path] = []
 
     def entry(self) -> dict[str, Any]:
@@ -397,7 +397,7 @@ def _networks() -> tuple[Network, ...]:
 
 def _mains() -> dict[str, tuple[Network, Frontend | None, int]]:
     """What main.c is made for, by group: the network, the front end and the number of clips."""
-    found = {}
+    found: dict[str, tuple[Network, Frontend | None, int]] = {}
     for few in (True, False):
         # The compiler unrolls the loops over few classes.
         network = _one_layer(3 if few else 1000, 8)
@@ -431,7 +431,7 @@ def _as_nodes(groups: Mapping[str, list[Object]]) -> dict[str, Nodes]:
     for group, members in groups.items():
         nodes = {key: node for one in members for key, node in one.nodes.items()}
         tables[group] = {
-            key: [flash, ram, *sorted({names.get(ref, ref) for ref in refs} & known - {key})]
+            key: [flash, ram, *sorted({_node_of(ref, names) for ref in refs} & known - {key})]
             for key, (flash, ram, *refs) in nodes.items()
         }
     for group in tables:
@@ -440,6 +440,11 @@ def _as_nodes(groups: Mapping[str, list[Object]]) -> dict[str, Nodes]:
     common = tables["common"]
     tables["wide"] = {k: n for k, n in tables["wide"].items() if common.get(k) != n}
     return tables
+
+
+def _node_of(name: str, symbols: Mapping[str, str]) -> str:
+    """The node of a symbol, or the node itself."""
+    return symbols.get(name, name)
 
 
 def _joined(nodes: Nodes) -> list[Any]:
@@ -454,6 +459,13 @@ def _dump(table: Mapping[str, Any]) -> str:
     return re.sub(r"\[[^][{}]*\]", lambda m: json.dumps(json.loads(m[0])), text) + "\n"
 
 
+def _surveyed(core: Core) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        entry = Survey(core, Path(folder)).entry()
+    print(core.key, file=sys.stderr, flush=True)
+    return entry
+
+
 def main() -> int:
     """Write or check the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -462,12 +474,8 @@ def main() -> int:
     options = parser.parse_args()
     table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
     chosen = [core for core in cores() if options.only in core.key]
-    found = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for core in chosen:
-            with tempfile.TemporaryDirectory() as folder:
-                found[core.key] = Survey(core, Path(folder), pool).entry()
-            print(core.key, file=sys.stderr, flush=True)
+        found = dict(zip((core.key for core in chosen), pool.map(_surveyed, chosen), strict=True))
     if options.check:
         return _report({key: table.get(key, {}) for key in found}, found)
     kept = table if options.only else {}

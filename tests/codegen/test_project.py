@@ -177,24 +177,39 @@ def _binary() -> Network:
     return builder.dense(4, weight_bits=1, relu=False).build()
 
 
-# One board for each column of the table of code sizes.
-BOARDS = ("microbit", "mps2_an385", "mps2_an386", "virt_rv32imc")
+def _far_biased() -> Network:
+    """Accumulators that need the 64-bit requantisation, and 4 bits at either end."""
+    builder = Builder(np.random.default_rng(1), (6, 5, 4), bits=4, name="far")
+    network = builder.conv(8, (3, 3)).depthwise((3, 3)).dense(3, relu=False, bits=4).build()
+    first, *others = network.ops
+    biased = replace(first, bias=np.full_like(first.bias, 1 << 29))
+    return replace(network, ops=(biased, *others))
+
+
+ESTIMATED = {
+    "kws": lambda: with_frontend(ds_cnn(24, "mixed", blocks=2), Mfcc()),
+    "har": lambda: with_frontend(har_cnn("w8a8", widths=(8, 12)), Imu()),
+    "residual": _residual,
+    "binary": _binary,
+    "far": _far_biased,
+}
+# One board for each instruction set that kernels are chosen for, and Thumb-1.
+BOARDS = ("microbit", "mps2_an385", "mps2_an386", "mps3_an547", "virt_rv32imc")
 
 
 @pytest.mark.parametrize("board_id", BOARDS)
-@pytest.mark.parametrize("kind", ["kws", "har", "residual", "binary"])
+@pytest.mark.parametrize("kind", ESTIMATED)
 def test_the_estimate_is_the_truth_and_little_more(tmp_path, board_id, kind):
-    if kind == "kws":
-        network = with_frontend(ds_cnn(24, "mixed", blocks=2), Mfcc())
-    elif kind == "har":
-        network = with_frontend(har_cnn("w8a8", widths=(8, 12)), Imu())
-    else:
-        network = _residual() if kind == "residual" else _binary()
+    network = ESTIMATED[kind]()
     board = load_board(board_id)
-    project = generate(network, board, tmp_path / "p", vectors=_vectors(network))
+    vectors = _vectors(network, clips=1 if kind == "har" else 0)
+    project = generate(network, board, tmp_path / "p", vectors=vectors)
+    flags = (tmp_path / "p" / "platformio.ini").read_text()
+    assert ("TK_WIDE_ACCUMULATORS" in flags) == (kind == "far")
     built = build(tmp_path / "p", board)
-    assert built.flash <= project.sizes.flash <= 1.05 * built.flash + 512
-    assert built.ram <= project.sizes.ram <= built.ram + 512
+    assert built.flash <= project.sizes.flash <= 1.03 * built.flash + 256
+    assert built.ram <= project.sizes.ram <= built.ram + 64
+    assert estimate_size(network, board, vectors) == project.sizes
 
 
 def test_what_does_not_fit_is_refused_before_the_build(tmp_path):
@@ -240,6 +255,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, har):
     (tmp_path / "file").write_text("")
     with pytest.raises(TinykitError, match="cannot write"):
         generate(har, load_board("host"), tmp_path / "file" / "p")
+
+
+def test_a_firmware_that_carries_nothing_builds(tmp_path):
+    board = load_board("mps2_an386")
+    project = generate(ds_cnn(8, blocks=1), board, tmp_path / "p")
+    assert build(project.directory, board).flash <= project.sizes.flash
 
 
 def test_vectors_remember_their_crcs(har):

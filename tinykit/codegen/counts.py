@@ -218,7 +218,9 @@ def _dsp_multiply(tally: _Tally, layer: Layer, core: Core, groups: int, pixels: 
         chunks=len(parts) - 1,
         several=len(parts) > 1,
     )
-    if scaling.plain and variant.group == 4 and pixels == 4:
+    if matmul.lines is not None:
+        _dsp_store_lines(tally, layer, groups, pixels)
+    elif scaling.plain and variant.group == 4 and pixels == 4:
         tally.add(name, groups, plain=channels)
     elif pixels == variant.group and _clamps_at_width(scaling):
         first = len(range(0, channels, 8 // scaling.bits))
@@ -227,6 +229,17 @@ def _dsp_multiply(tally: _Tally, layer: Layer, core: Core, groups: int, pixels: 
     else:
         tally.add(name, groups, slow=channels)
         _dsp_finish(tally, groups, (channels, _coarse(scaling)), pixels)
+
+
+def _dsp_store_lines(tally: _Tally, layer: Layer, groups: int, pixels: int) -> None:
+    """tk_line_store() for whole groups, tk_line_store_few() for others."""
+    matmul, scaling = _matmul(layer), _scaling(layer)
+    name, channels = matmul.variant.multiply, len(scaling.bias)
+    if pixels == matmul.variant.group:
+        first = len(range(0, channels, 8 // scaling.bits))
+        tally.add(name, groups, first=first, more=channels - first)
+    else:
+        tally.add(name, groups, few=channels, few_pixels=channels * pixels)
 
 
 def _coarse(scaling: Scaling) -> int:
@@ -256,6 +269,11 @@ def _dsp_multiply1(tally: _Tally, layer: Layer, core: Core, groups: int, pixels:
     fine = scaling.shift[: 2 * pairs] >= _DSP_FINE
     plain = scaling.bits == 8 and _clamps_at_width(scaling)
     fast = int(fine.sum()) if plain else 0
+    if storage < 8 and scaling.bits < 8 and _clamps_at_width(scaling):
+        easy = int(fine.sum())
+        tally.add(name, narrow_pairs=pairs, narrow=easy, narrow_coarse=2 * pairs - easy)
+        _dsp_finish(tally, 1, (channels % 2, int((scaling.shift[2 * pairs :] < 2).sum())), 1)
+        return
     slow = channels - fast
     tally.add(name, fast=fast, slow=slow)
     _dsp_finish(tally, 1, (slow, _coarse(scaling)), 1)
@@ -263,6 +281,9 @@ def _dsp_multiply1(tally: _Tally, layer: Layer, core: Core, groups: int, pixels:
 
 def _dsp_depthwise(tally: _Tally, layer: Layer, core: Core) -> None:
     f, scaling, name = layer.fields, _scaling(layer), layer.function
+    if name.startswith("tk_dsp_depthwise_folded"):
+        _dsp_folded(tally, layer)
+        return
     channels, width = f["channels"], f["out_width"]
     rows, outputs = f["out_height"], f["out_height"] * f["out_width"]
     together = channels == f["in_channels"] and channels % 2 == 0
@@ -286,10 +307,32 @@ def _dsp_depthwise(tally: _Tally, layer: Layer, core: Core) -> None:
     tally.add(name, **{f"read{weights}": channels})
     pairs = width // 2 if f["stride_width"] == 1 else 0
     singles = width - 2 * pairs
-    coarse = _coarse(scaling)
-    for kind, some in (("", channels - coarse), ("coarse_", coarse)):
+    half, whole = int((scaling.shift == 1).sum()), int((scaling.shift < 1).sum())
+    if name.endswith("_bytes"):
+        kinds = (("", channels - half - whole), ("half_", half), ("whole_", whole))
+        tally.add(name, shifted=whole)
+    else:
+        kinds = (("", channels - half - whole), ("coarse_", half + whole), ("whole_", 0))
+    for kind, some in kinds:
         loops = {"rows": rows, "pairs": rows * pairs, "singles": rows * singles}
         tally.add(name, some, **{kind + loop: turns for loop, turns in loops.items()})
+
+
+def _dsp_folded(tally: _Tally, layer: Layer) -> None:
+    """Of dsp/depthwise_folded_body.h, the image folded in two parts."""
+    f, bits, name = layer.fields, _scaling(layer).bits, layer.function
+    rows, width, channels = (f["out_height"] + 1) // 2, f["out_width"], f["channels"]
+    plane_rows = (rows - 1) * f["stride_height"] + 3
+    blanks = 2 * (plane_rows * f["plane_width"] + 2)
+    tally.add(name, calls=1, channels=channels, blank_words=blanks)
+    loops = {"copies": 1, "copy_rows": plane_rows, "copy_odd": plane_rows * (f["in_width"] % 2)}
+    tally.add(name, channels // 4, copy_pairs=plane_rows * (f["in_width"] // 2), **loops)
+    pairs = width // 2 if f["stride_width"] == 1 else 0
+    singles = width - 2 * pairs
+    first = channels // (8 // bits)
+    for kind, some in (("first", first), ("more", channels - first)):
+        loops = {"rows": rows, "pairs": rows * pairs, "singles": rows * singles}
+        tally.add(name, some, **{f"{kind}_{loop}": turns for loop, turns in loops.items()})
 
 
 def _dsp_copies(tally: _Tally, f: dict[str, int], together: bool) -> None:

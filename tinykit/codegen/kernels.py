@@ -13,9 +13,18 @@ from numpy.typing import NDArray
 from tinykit.codegen import binary, overlap, pack
 from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
+from tinykit.codegen.lines import Lines, Staircases, digital_lines
 from tinykit.codegen.overlap import Overlap
 from tinykit.codegen.sums import Sum, linear_sum, nibble_table
-from tinykit.codegen.variants import Variant, chunk_length, variants
+from tinykit.codegen.variants import (
+    LANE_BITS,
+    LINE_FRACTION,
+    LINE_SUM_BITS,
+    Variant,
+    along_lines,
+    chunk_length,
+    variants,
+)
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
@@ -40,6 +49,7 @@ from tinykit.network.shapes import kernel_size
 # most, and requantize.h.
 _NARROW_LIMIT = 1 << 29
 _INT32_LIMIT = 1 << 31
+_HALF_LIMIT = (1 << 15) - 1
 # An input is copied with its padding where more of the output than this sees padding.
 _BORDER_SHARE = 0.2
 # Expanders read whole words.
@@ -70,10 +80,14 @@ class Scaling:
     wide: bool
 
     @property
+    def whole(self) -> bool:
+        """Whether outputs are clamped at their width only."""
+        return self.high - self.low == (1 << self.bits) - 1
+
+    @property
     def plain(self) -> bool:
         """Whether outputs are bytes, clamped at their width only, and every shift is 2 or more."""
-        whole = self.bits == 8 and self.high - self.low == 255
-        return whole and bool(self.shift.min() >= 2)
+        return self.bits == 8 and self.whole and bool(self.shift.min() >= 2)
 
 
 @dataclass(frozen=True)
@@ -84,11 +98,13 @@ class Matmul:
         variant: the expander and the multiplier.
         length: values in a row, padding included.
         chunk: values after which shared sums are taken apart.
+        lines: what makes its sums outputs, where they lie along lines; else None.
     """
 
     variant: Variant
     length: int
     chunk: int
+    lines: Lines | None = None
 
 
 @dataclass(frozen=True)
@@ -291,8 +307,11 @@ def _ways(
         full = _full_rows(rows, runs, variant)
         chunk = chunk_length(variant, full, x.bits)
         inner = _inner_bound(rows.astype(np.int64), scaling.bias, x, variant.sum_shift)
-        if chunk != 0 and inner < _INT32_LIMIT:
-            found.append(Matmul(variant, full.shape[1], chunk))
+        if chunk == 0 or inner >= _INT32_LIMIT:
+            continue
+        plain = Matmul(variant, full.shape[1], chunk)
+        lined = _along_lines(plain, rows, scaling, x)
+        found += [plain] if lined is None else [lined, plain]
     if not found:
         raise TinykitError(
             "no kernel can hold its sums in 32 bits.",
@@ -314,7 +333,11 @@ def _packed(layer: Layer, rows: Int8Array, runs: int, x: Tensor) -> Layer:
     """`layer` with its stream."""
     assert layer.matmul is not None
     assert layer.scaling is not None
-    variant, scaling = layer.matmul.variant, layer.scaling
+    variant, scaling, lines = layer.matmul.variant, layer.scaling, layer.matmul.lines
+    packed = variant.rows(_full_rows(rows, runs, variant), variant.storage)
+    if lines is not None:
+        factor = lines.factor << _finer(variant)
+        return replace(layer, stream=pack.stream_of_lines(factor, lines.offset, packed))
     bias = scaling.bias << variant.sum_shift
     if variant.odd_bias:
         offset = _unpack_offset(x.bits) if x.bits == 4 else 0
@@ -322,11 +345,74 @@ def _packed(layer: Layer, rows: Int8Array, runs: int, x: Tensor) -> Layer:
         bias = np.stack([bias, odd], axis=1)
     stream = variant.stream(
         pack.as_words(bias),
-        variant.rows(_full_rows(rows, runs, variant), variant.storage),
+        packed,
         pack.as_words(scaling.multiplier),
         variant.shift(scaling.shift),
     )
     return replace(layer, stream=stream)
+
+
+def _along_lines(matmul: Matmul, rows: Int8Array, scaling: Scaling, x: Tensor) -> Matmul | None:
+    """The same multiplier with outputs along lines, if that is possible.
+
+    Args:
+        matmul: without lines.
+        rows: weights (c, k) of the network.
+        scaling, x: of the layer.
+    """
+    if scaling.bits == 8 or not scaling.whole or len(rows) * scaling.bits % 8:
+        return None
+    lined = along_lines(matmul.variant, scaling.bits)
+    if lined is None:
+        return None
+    shared = lined.lane_limit is not None
+    stairs = _line_stairs(rows.astype(np.int64), scaling, x, shared)
+    lines = digital_lines(
+        *stairs,
+        fraction=LINE_FRACTION,
+        grain=1 << (16 - LANE_BITS) if shared else 1,
+        parts=-(-matmul.length // matmul.chunk),
+    )
+    if lines is None or int(lines.factor.max()) << _finer(lined) >= _INT32_LIMIT:
+        return None
+    if not shared and int(stairs[0].reach.max()) << LINE_SUM_BITS >= _INT32_LIMIT:
+        return None
+    return replace(matmul, variant=lined, lines=lines)
+
+
+def _finer(variant: Variant) -> int:
+    """Factors count in 2^-(fraction + 16); those of sums alone are stored finer, for 2^32."""
+    return 0 if variant.lane_limit is not None else 16 - LINE_SUM_BITS
+
+
+def _line_stairs(
+    rows: NDArray[np.int64], scaling: Scaling, x: Tensor, shared: bool
+) -> list[Staircases]:
+    """The outputs over the sums of rows (c, k); `shared`: those of even and of odd pixels."""
+    up, down = np.maximum(rows, 0).sum(axis=1), np.maximum(-rows, 0).sum(axis=1)
+    if x.bits == 8:
+        return [_staircases(scaling, 0 * up, 128 * (up + down))]
+    even = _staircases(scaling, 0 * up, ((1 << x.bits) - 1) * np.maximum(up, down))
+    if not shared:
+        return [even]
+    if x.bits != 4:
+        return [even, even]
+    offset = _unpack_offset(x.bits)
+    return [even, _staircases(scaling, offset * (up - down), offset * (up + down))]
+
+
+def _staircases(
+    scaling: Scaling, offset: NDArray[np.int64], reach: NDArray[np.int64]
+) -> Staircases:
+    """The outputs over sums up to `reach`, to which the bias and `offset` are added first."""
+    return Staircases(
+        bias=scaling.bias + offset,
+        reach=reach,
+        multiplier=scaling.multiplier,
+        shift=scaling.shift,
+        zero_point=scaling.zero_point,
+        bits=scaling.bits,
+    )
 
 
 def _conv2d(
@@ -527,6 +613,45 @@ class _DepthwiseKernel:
     narrow_in_place: bool
 
 
+def _shifts_taps(op: DepthwiseConv2D, x: Tensor, scaling: Scaling) -> bool:
+    """Whether doubled taps and sums can take the shifts to the left; dsp/depthwise_3x3_bytes.c."""
+    taps = _taps(op).astype(np.int64)
+    left = np.maximum(-scaling.shift.astype(np.int64), 0)
+    largest = np.abs(taps).max(axis=1) << (left + 1)
+    inner = _inner_bound(taps << left[:, None], scaling.bias << left, x, 1)
+    return int(largest.max()) <= _HALF_LIMIT and inner < _INT32_LIMIT
+
+
+def _folded_lines(op: DepthwiseConv2D, x: Tensor, scaling: Scaling) -> Lines | None:
+    """What makes the sums of a folded image outputs; None where they need another kernel."""
+    if max(x.bits, op.weight_bits, scaling.bits) > 4 or not scaling.whole:
+        return None
+    if op.depth_multiplier != 1 or x.shape[2] % 4:
+        return None
+    taps = _taps(op).astype(np.int64)
+    largest = 1 << (x.bits - 1)
+    # Sums are those of values without offset.
+    stairs = _staircases(scaling, largest * taps.sum(axis=1), largest * np.abs(taps).sum(axis=1))
+    # The lift must cost a whole number, and so must the smaller factor of the lower half.
+    grain = (1 << 16) // pack.FOLDED_LIFT
+    return digital_lines(stairs, fraction=pack.FOLDED_FRACTION, grain=grain)
+
+
+def _dsp_folded(
+    op: DepthwiseConv2D, x: Tensor, window: _Window, lines: Lines, out_bits: int
+) -> _DepthwiseKernel:
+    """Four planes of half the rows; see dsp/depthwise_folded_body.h."""
+    rows = (-(-window.output[0] // 2) - 1) * window.stride[0] + 3
+    name = f"depthwise_folded_a{x.bits}_o{out_bits}"
+    return _DepthwiseKernel(
+        f"tk_dsp_{name}",
+        (f"kernels/dsp/{name}.c", "kernels/dsp/depthwise_folded_body.h"),
+        pack.dsp_folded_stream(lines.factor, lines.offset[0], _taps(op), x.bits),
+        8 * (rows * _plane(window)[1] + 2),
+        True,
+    )
+
+
 def _dsp_depthwise(
     op: DepthwiseConv2D, x: Tensor, window: _Window, scaling: Scaling
 ) -> _DepthwiseKernel:
@@ -536,8 +661,14 @@ def _dsp_depthwise(
     planes = (2 if together else 1) * (plane[0] * plane[1] + 2)
     name = "depthwise"
     if kernel == (3, 3) and window.dilation == (1, 1) and window.stride[1] <= 2:
-        plain = x.bits == 8 and together and scaling.plain
-        name = "depthwise_3x3" if plain else "depthwise_3x3_narrow"
+        lines = _folded_lines(op, x, scaling)
+        if lines is not None:
+            return _dsp_folded(op, x, window, lines, scaling.bits)
+        name = "depthwise_3x3_narrow"
+        if x.bits == 8 and together and scaling.plain:
+            name = "depthwise_3x3"
+        elif scaling.bits == 8 and scaling.whole and _shifts_taps(op, x, scaling):
+            name = "depthwise_3x3_bytes"
     return _DepthwiseKernel(
         f"tk_dsp_{name}",
         (f"kernels/dsp/{name}.c", "kernels/dsp/finish.c"),

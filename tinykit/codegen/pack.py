@@ -27,6 +27,9 @@ IntArray = NDArray[np.int64]
 _SHIFT_CODE = 64
 # As in plain/scale.h.
 _LONGEST_SHORT_SHIFT = 21
+# What a sum starts with in dsp/depthwise_folded_body.h, and bits of its line below the output's.
+FOLDED_LIFT = 1024
+FOLDED_FRACTION = 12
 
 
 def padded(count: int, block: int) -> int:
@@ -110,6 +113,12 @@ def stream_of_rows(
     return np.concatenate([first, rows, multiplier[:, None], shift[:, None]], axis=1).reshape(-1)
 
 
+def stream_of_lines(factor: IntArray, offset: IntArray, rows: WordArray) -> WordArray:
+    """For each channel: factor (c,), offsets (n, c), row (c, words)."""
+    first = as_words(np.concatenate([factor[:, None], offset.T], axis=1))
+    return np.concatenate([first, rows], axis=1).reshape(-1)
+
+
 def stream_of_pairs(
     bias: WordArray, rows: WordArray, multiplier: WordArray, shift: WordArray
 ) -> WordArray:
@@ -168,6 +177,22 @@ def depthwise_stream(
     scale = np.stack([bias, multiplier, shift], axis=1).reshape(-1)
     packed = pack_bits(taps, bits).reshape(-1)
     return np.concatenate([scale, np.pad(packed, (0, -packed.size % 4)).view("<u4")])
+
+
+def dsp_folded_stream(factor: IntArray, offset: IntArray, taps: Int8Array, bits: int) -> WordArray:
+    """As dsp/depthwise_folded_body.h reads it.
+
+    Args:
+        factor, offset: (channels,), of the lines that the sums become.
+        taps: (channels, 9), row by row, of 4 bits or fewer.
+        bits: of an input.
+    """
+    wide = taps.astype(np.int64)
+    rows = ((wide.reshape(-1, 3, 3) & 15) << np.array([0, 4, 8])).sum(axis=2)
+    # Less what the values' own offset adds.
+    start = (FOLDED_LIFT - (wide.sum(axis=1) << (bits - 1))) << bits
+    words = [factor, offset, rows[:, 0] | rows[:, 1] << 16, rows[:, 2] | start << 16]
+    return as_words(np.stack(words, axis=1).reshape(-1))
 
 
 def plain_depthwise_stream(

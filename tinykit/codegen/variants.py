@@ -8,7 +8,7 @@ A layer that mixes channels is run by an expander and a multiplier (firmware: ti
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,10 @@ Stream = Callable[[WordArray, WordArray, WordArray, WordArray], WordArray]
 
 # As in matmul.h: two pixels share a 16-bit lane, this far apart.
 LANE_BITS = 12
+# As in dsp/line.h: bits of a line below the output's.
+LINE_FRACTION = 14
+# As in dsp/multiply4_line_body.h: where a sum stands when it is multiplied.
+LINE_SUM_BITS = 14
 # As TK_ROWS in plain/plain.h: channels whose weights lie interleaved.
 ROWS: dict[Isa, int] = {"riscv": 4, "thumb": 2}
 # Values that a chunk must have at least for sharing lanes to pay.
@@ -122,6 +126,27 @@ def _dsp_variant(storage: int, activation_bits: int, group: int) -> Variant:
         stream=pack.stream_of_pairs if group == 1 else pack.stream_of_rows,
         odd_bias=shared,
         shift=pack.power_words,
+    )
+
+
+def along_lines(variant: Variant, bits: int) -> Variant | None:
+    """The variant for outputs of `bits` bits that come of lines (lines.py); None if there is none.
+
+    Its stream is `pack.stream_of_lines`.
+    """
+    narrow = variant.group > 1 and variant.storage < 8
+    if not narrow or not variant.multiply.startswith("tk_dsp_"):
+        return None
+    name = f"multiply{variant.group}_w{variant.storage}_o{bits}"
+    expander = variant.sources[0]
+    return replace(
+        variant,
+        multiply=f"tk_dsp_{name}",
+        sources=(
+            expander,
+            f"kernels/dsp/{name}.c",
+            f"kernels/dsp/multiply{variant.group}_line_body.h",
+        ),
     )
 
 

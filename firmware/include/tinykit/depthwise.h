@@ -47,5 +47,11 @@ tk_depthwise_run tk_mve_depthwise, tk_mve_depthwise_3x3;
 // The 3x3 kernel, not dilated, of stride 1 or 2: any values, and bytes of an even number of
 // channels to as many, where every shift is 2 or more and no clamp is needed but that of the width.
 tk_depthwise_run tk_dsp_depthwise_3x3_narrow, tk_dsp_depthwise_3x3;
+// The same kernel from any values to bytes that need no clamp but that of the width.
+tk_depthwise_run tk_dsp_depthwise_3x3_bytes;
+// The same kernel for inputs and weights of 4 and 2 bits, four channels and as many outputs at a
+// time, clamped at their width; the stream is another one (dsp/depthwise_folded_body.h).
+tk_depthwise_run tk_dsp_depthwise_folded_a4_o4, tk_dsp_depthwise_folded_a4_o2;
+tk_depthwise_run tk_dsp_depthwise_folded_a2_o4, tk_dsp_depthwise_folded_a2_o2;
 
 #endif

@@ -49,6 +49,11 @@ tk_expand tk_dsp_expand8_a4, tk_dsp_expand8_a2;
 tk_multiply tk_dsp_multiply1_w8, tk_dsp_multiply1_w4, tk_dsp_multiply1_w2;
 tk_multiply tk_dsp_multiply4_w16, tk_dsp_multiply4_w8, tk_dsp_multiply4_w4, tk_dsp_multiply4_w2;
 tk_multiply tk_dsp_multiply8_w4, tk_dsp_multiply8_w2;
+// To 4 or 2 bits along a line (dsp/line.h), clamped at the width; pixels fill their bytes.
+tk_multiply tk_dsp_multiply4_w4_o4, tk_dsp_multiply4_w4_o2;
+tk_multiply tk_dsp_multiply4_w2_o4, tk_dsp_multiply4_w2_o2;
+tk_multiply tk_dsp_multiply8_w4_o4, tk_dsp_multiply8_w4_o2;
+tk_multiply tk_dsp_multiply8_w2_o4, tk_dsp_multiply8_w2_o2;
 
 // Cores without SIMD. Columns are bytes, those of a group side by side; a group of eight has words
 // that two pixels share (8), or four of 2 bits (8q).

@@ -108,6 +108,14 @@ static inline int32_t tk_smmlar(int32_t a, int32_t b, int32_t c)
     return result;
 }
 
+// c + the upper word of a * b.
+static inline int32_t tk_smmla(int32_t a, int32_t b, int32_t c)
+{
+    int32_t result;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(c));
+    return result;
+}
+
 // acc + a.low * b.low
 static inline int32_t tk_smlabb(uint32_t a, uint32_t b, int32_t acc)
 {
@@ -229,6 +237,11 @@ static inline int32_t tk_smmulr(int32_t a, int32_t b)
 static inline int32_t tk_smmlar(int32_t a, int32_t b, int32_t c)
 {
     return c + tk_smmulr(a, b);
+}
+
+static inline int32_t tk_smmla(int32_t a, int32_t b, int32_t c)
+{
+    return c + (int32_t)((int64_t)a * b >> 32);
 }
 
 static inline int32_t tk_smlabb(uint32_t a, uint32_t b, int32_t acc)

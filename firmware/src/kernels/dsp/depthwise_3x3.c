@@ -3,29 +3,10 @@
 // outputs are bytes, clamped at their width, with every shift 2 or more.
 #include "depthwise_3x3.h"
 
-// The compiler would compute where a row ends a second time, after its loop.
-#define KEEP(pointer) __asm__("" : "+r"(pointer))
-
 static __attribute__((noinline)) void walk_plane(const tk_taps_3x3 *taps, tk_rows_3x3 rows,
                                                  const tk_walk_3x3 *walk, uint8_t *out)
 {
-    const uint32_t step = walk->step;
-    for (uint32_t row = walk->rows; row != 0; --row) {
-        for (uint32_t left = walk->pairs; left != 0; --left) {
-            int32_t value[2];
-            tk_two_3x3(taps, &rows, value);
-            out[0] = (uint8_t)value[0];
-            out[step] = (uint8_t)value[1];
-            out += 2 * step;
-            KEEP(out);
-        }
-        for (uint32_t left = walk->singles; left != 0; --left) {
-            *out = (uint8_t)tk_one_3x3(taps, &rows);
-            out += step;
-            KEEP(out);
-        }
-        tk_next_row_3x3(&rows, walk);
-    }
+    tk_walk_bytes(taps, rows, walk, out, TK_FINE);
 }
 
 static void convolve(const frame *f, const int16_t *plane, const uint32_t *scale,

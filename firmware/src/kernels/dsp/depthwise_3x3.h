@@ -4,7 +4,7 @@
 //
 // A row of the window comes in one load of two words, x0 x1 and x2 x3; with the tap pairs w0 w1 and
 // w1 w2 it gives x0 w0 + x1 w1 + x2 w2 for the first output and x1 w0 + x2 w1 + x3 w2 for the
-// second in four instructions. Two outputs take 29 instructions, their requantisation included.
+// second in four instructions. Two outputs take 28 instructions, their requantisation included.
 #ifndef TINYKIT_DSP_DEPTHWISE_3X3_H
 #define TINYKIT_DSP_DEPTHWISE_3X3_H
 
@@ -56,6 +56,10 @@ typedef struct {
     const int16_t *x0, *x1, *x2;
 } tk_rows_3x3;
 
+// What follows the multiplication: a shift by 2 or more, by 1, or none, where taps and bias are
+// shifted to the left instead.
+typedef enum { TK_FINE, TK_HALF, TK_WHOLE } tk_shift_3x3;
+
 #if defined(__ARM_FEATURE_DSP) && TK_SUM_UNIT == 2
 
 // In assembly, as the compiler would keep the taps in registers it does not have and load them word
@@ -65,54 +69,78 @@ typedef struct {
     "ldrd %[d0], %[d1], [%[" x "]], #4\n\t"
 // Its part of the first and of the second output.
 #define TK_FIRST_3X3 "smlad %[s0], %[d0], %[w0], %[s0]\n\tsmlabt %[s0], %[d1], %[w1], %[s0]\n\t"
-#define TK_SECOND_3X3 "smlatb %[s1], %[d0], %[w0], %[s1]\n\tsmlad %[s1], %[d1], %[w1], %[s1]\n\t"
-// A sum to a byte.
+#define TK_SECOND_3X3 "smlatb %[s1], %[d0], %[w0], %[s1]\n\t" TK_SECOND_END_3X3
+#define TK_SECOND_END_3X3 "smlad %[s1], %[d1], %[w1], %[s1]\n\t"
+// A sum to a byte; the same where the shift is 1 (`power` -2^31), and where it is none.
 #define TK_CONSTANTS_3X3 "ldrd %[w0], %[w1], [%[t], #28]\n\tldr %[d0], [%[t], #36]\n\t"
 #define TK_BYTE_3X3(s)                                                                             \
     "smmulr %[" s "], %[" s "], %[w0]\n\t"                                                         \
     "add %[" s "], %[" s "], %[" s "], asr #31\n\t"                                                \
     "smmlar %[" s "], %[" s "], %[w1], %[d0]\n\t"                                                  \
     "ssat %[" s "], #8, %[" s "]\n\t"
-#define TK_ROWS_3X3(body)                                                                          \
-    TK_LOAD_3X3("0", "x0") body TK_LOAD_3X3("8", "x1") body TK_LOAD_3X3("16", "x2") body
+#define TK_HALF_BYTE_3X3(s)                                                                        \
+    "smmulr %[" s "], %[" s "], %[w0]\n\t"                                                         \
+    "add %[" s "], %[" s "], %[" s "], asr #31\n\t"                                                \
+    "smmlsr %[" s "], %[" s "], %[w1], %[d0]\n\t"                                                  \
+    "ssat %[" s "], #8, %[" s "]\n\t"
+#define TK_WHOLE_BYTE_3X3(s)                                                                       \
+    "smmlar %[" s "], %[" s "], %[w0], %[d0]\n\t"                                                  \
+    "ssat %[" s "], #8, %[" s "]\n\t"
+// The sums of two outputs, and of one. The second starts where the first does.
+#define TK_TWO_SUMS_3X3                                                                            \
+    TK_LOAD_3X3("0", "x0")                                                                         \
+    "ldr %[s0], [%[t], #24]\n\tsmlatb %[s1], %[d0], %[w0], %[s0]\n\t" TK_SECOND_END_3X3            \
+        TK_FIRST_3X3 TK_LOAD_3X3("8", "x1") TK_FIRST_3X3 TK_SECOND_3X3 TK_LOAD_3X3("16", "x2")     \
+            TK_FIRST_3X3 TK_SECOND_3X3
+#define TK_ONE_SUM_3X3                                                                             \
+    "ldr %[s0], [%[t], #24]\n\t" TK_LOAD_3X3("0", "x0") TK_FIRST_3X3 TK_LOAD_3X3("8", "x1")        \
+        TK_FIRST_3X3 TK_LOAD_3X3("16", "x2") TK_FIRST_3X3
+#define TK_RUN_3X3(body)                                                                           \
+    __asm__(body                                                                                   \
+            : [s0] "=&r"(s0), [s1] "=&r"(s1), [w0] "=&r"(w0), [w1] "=&r"(w1), [d0] "=&r"(d0),      \
+              [d1] "=&r"(d1), [x0] "+r"(rows->x0), [x1] "+r"(rows->x1), [x2] "+r"(rows->x2)        \
+            : [t] "r"(taps)                                                                        \
+            : "memory")
 
-TK_INLINE void tk_two_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, int32_t value[2])
+TK_INLINE void tk_two_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, tk_shift_3x3 shift,
+                          int32_t value[2])
 {
+    int32_t s0, s1;
     uint32_t w0, w1, d0, d1;
-    __asm__("ldr %[s0], [%[t], #24]\n\t"
-            "mov %[s1], %[s0]\n\t" TK_ROWS_3X3(TK_FIRST_3X3 TK_SECOND_3X3)
-                TK_CONSTANTS_3X3 TK_BYTE_3X3("s0") TK_BYTE_3X3("s1")
-            : [s0] "=&r"(value[0]), [s1] "=&r"(value[1]), [w0] "=&r"(w0), [w1] "=&r"(w1),
-              [d0] "=&r"(d0), [d1] "=&r"(d1), [x0] "+r"(rows->x0), [x1] "+r"(rows->x1),
-              [x2] "+r"(rows->x2)
-            : [t] "r"(taps)
-            : "memory");
+    if (shift == TK_FINE) {
+        TK_RUN_3X3(TK_TWO_SUMS_3X3 TK_CONSTANTS_3X3 TK_BYTE_3X3("s0") TK_BYTE_3X3("s1"));
+    } else if (shift == TK_HALF) {
+        TK_RUN_3X3(TK_TWO_SUMS_3X3 TK_CONSTANTS_3X3 TK_HALF_BYTE_3X3("s0") TK_HALF_BYTE_3X3("s1"));
+    } else {
+        TK_RUN_3X3(TK_TWO_SUMS_3X3 TK_CONSTANTS_3X3 TK_WHOLE_BYTE_3X3("s0")
+                       TK_WHOLE_BYTE_3X3("s1"));
+    }
+    value[0] = s0;
+    value[1] = s1;
 }
 
-TK_INLINE int32_t tk_one_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows)
+TK_INLINE int32_t tk_one_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, tk_shift_3x3 shift)
 {
+    int32_t s0, s1;
     uint32_t w0, w1, d0, d1;
-    int32_t value;
-    __asm__("ldr %[s0], [%[t], #24]\n\t" TK_ROWS_3X3(TK_FIRST_3X3)
-                TK_CONSTANTS_3X3 TK_BYTE_3X3("s0")
-            : [s0] "=&r"(value), [w0] "=&r"(w0), [w1] "=&r"(w1), [d0] "=&r"(d0), [d1] "=&r"(d1),
-              [x0] "+r"(rows->x0), [x1] "+r"(rows->x1), [x2] "+r"(rows->x2)
-            : [t] "r"(taps)
-            : "memory");
-    return value;
+    if (shift == TK_FINE) {
+        TK_RUN_3X3(TK_ONE_SUM_3X3 TK_CONSTANTS_3X3 TK_BYTE_3X3("s0"));
+    } else if (shift == TK_HALF) {
+        TK_RUN_3X3(TK_ONE_SUM_3X3 TK_CONSTANTS_3X3 TK_HALF_BYTE_3X3("s0"));
+    } else {
+        TK_RUN_3X3(TK_ONE_SUM_3X3 TK_CONSTANTS_3X3 TK_WHOLE_BYTE_3X3("s0"));
+    }
+    return s0;
 }
 
 // Sums of the next two outputs, times TK_SUM_UNIT.
 TK_INLINE void tk_sums_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, int32_t sum[2])
 {
+    int32_t s0, s1;
     uint32_t w0, w1, d0, d1;
-    __asm__(
-        "ldr %[s0], [%[t], #24]\n\t"
-        "mov %[s1], %[s0]\n\t" TK_ROWS_3X3(TK_FIRST_3X3 TK_SECOND_3X3)
-        : [s0] "=&r"(sum[0]), [s1] "=&r"(sum[1]), [w0] "=&r"(w0), [w1] "=&r"(w1), [d0] "=&r"(d0),
-          [d1] "=&r"(d1), [x0] "+r"(rows->x0), [x1] "+r"(rows->x1), [x2] "+r"(rows->x2)
-        : [t] "r"(taps)
-        : "memory");
+    TK_RUN_3X3(TK_TWO_SUMS_3X3);
+    sum[0] = s0;
+    sum[1] = s1;
 }
 
 #else
@@ -137,19 +165,25 @@ TK_INLINE void tk_sums_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, int32_t s
 }
 
 // Bytes of the next two outputs.
-TK_INLINE void tk_two_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, int32_t value[2])
+TK_INLINE void tk_two_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, tk_shift_3x3 shift,
+                          int32_t value[2])
 {
     tk_sums_3x3(taps, rows, value);
-    tk_scale_sums(taps->multiplier, taps->power, taps->zero_point, 2, value);
+    if (shift == TK_FINE) {
+        tk_scale_sums(taps->multiplier, taps->power, taps->zero_point, 2, value);
+    } else {
+        const int32_t code = (shift == TK_HALF ? 1 : 0) - 64;
+        tk_scale_coarse(taps->multiplier, code, taps->zero_point, 2, value);
+    }
     value[0] = tk_ssat8(value[0]);
     value[1] = tk_ssat8(value[1]);
 }
 
 // The byte of the next output alone.
-TK_INLINE int32_t tk_one_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows)
+TK_INLINE int32_t tk_one_3x3(const tk_taps_3x3 *taps, tk_rows_3x3 *rows, tk_shift_3x3 shift)
 {
     int32_t value[2];
-    tk_two_3x3(taps, rows, value);
+    tk_two_3x3(taps, rows, shift, value);
     return value[0];
 }
 
@@ -184,6 +218,32 @@ TK_INLINE tk_walk_3x3 tk_walk_of(const tk_depthwise_params *p, uint32_t step)
 TK_INLINE tk_rows_3x3 tk_rows_of(const tk_depthwise_params *p, const int16_t *plane)
 {
     return (tk_rows_3x3){plane, plane + p->plane_width, plane + 2u * p->plane_width};
+}
+
+// The compiler would compute where a row ends a second time, after its loop.
+#define TK_KEEP(pointer) __asm__("" : "+r"(pointer))
+
+// All outputs of a channel, to bytes; `shift` is a constant.
+TK_INLINE void tk_walk_bytes(const tk_taps_3x3 *taps, tk_rows_3x3 rows, const tk_walk_3x3 *walk,
+                             uint8_t *out, tk_shift_3x3 shift)
+{
+    const uint32_t step = walk->step;
+    for (uint32_t row = walk->rows; row != 0; --row) {
+        for (uint32_t left = walk->pairs; left != 0; --left) {
+            int32_t value[2];
+            tk_two_3x3(taps, &rows, shift, value);
+            out[0] = (uint8_t)value[0];
+            out[step] = (uint8_t)value[1];
+            out += 2 * step;
+            TK_KEEP(out);
+        }
+        for (uint32_t left = walk->singles; left != 0; --left) {
+            *out = (uint8_t)tk_one_3x3(taps, &rows, shift);
+            out += step;
+            TK_KEEP(out);
+        }
+        tk_next_row_3x3(&rows, walk);
+    }
 }
 
 #endif

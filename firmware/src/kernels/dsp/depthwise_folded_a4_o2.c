@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// From inputs of 4 bits to outputs of 2.
+#define IN_BITS 4
+#define OUT_BITS 2
+
+#include "depthwise_folded_body.h"
+
+tk_status tk_dsp_depthwise_folded_a4_o2(const tk_depthwise_params *p, const void *in, void *out,
+                                        void *scratch)
+{
+    return depthwise_folded(p, in, out, scratch);
+}
