@@ -11,7 +11,7 @@
 //
 // A narrow output is a staircase of few steps over its sum, and the generator finds a straight line
 // with the same steps (codegen/lines.py): SMLAWB and SMLAWT multiply it straight out of the half in
-// which it stands, and SSAT drops the fraction and clamps. Four outputs take 31 instructions, and
+// which it stands, and SSAT drops the fraction and clamps. Four outputs take 29 instructions, and
 // 7 or 15 for storing them.
 //
 // Of an odd number of rows, the two parts share one, which is computed twice.
