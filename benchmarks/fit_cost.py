@@ -50,6 +50,9 @@ WIDTHS = (8, 4, 2)
 LARGEST = {"map": 8_192, "macs": 250_000, "weights": 24_000}
 SMALLEST_CORE = {"map": 1_536, "macs": 60_000, "weights": 3_000}
 BRANCHES, DEPTH = 30, 3
+# Seeds from here on make networks of narrow layers only, one for each few others: kernels that need
+# narrow inputs, weights and outputs at once are rare elsewhere.
+NARROW, NARROW_SHARE = 1000, 4
 # One firmware in so many has layers of one bit.
 BINARY = 6
 TIMEOUT = 300.0
@@ -256,11 +259,40 @@ def binary_network(seed: int) -> Network:
 # --- Measuring ------------------------------------------------------------------------------------
 
 
+class NarrowMaker(Maker):
+    """Convolutions and depthwise layers of 4 and 2 bits as trained networks have them."""
+
+    def __init__(self, seed: int, limits: dict[str, int]) -> None:
+        super().__init__(seed, limits)
+        self.widths = (4, 2)
+
+    def layer(self, builder: Builder) -> None:
+        """One layer, with a ReLU and channels in eights."""
+        high, wide, deep = builder.shape
+        common = {"bits": self.width(), "relu": True, "weight_bits": self.width()}
+        if deep % 8 == 0 and min(high, wide) >= 3 and self.rng.random() < 0.25:
+            builder.depthwise((3, 3), **common)
+            return
+        kernel = self.pick((1, 1), (min(3, high), min(3, wide)))
+        row = kernel[0] * kernel[1] * deep
+        most = min(self.limits["macs"] // (row * high * wide), self.limits["weights"] // row)
+        filters = 8 * int(self.rng.integers(1, 9))
+        if filters <= most and filters * high * wide <= self.limits["map"]:
+            builder.conv(filters, kernel, **common)
+
+
+def seeds_of(firmwares: int) -> list[int]:
+    """Those of so many firmwares, and of narrow ones besides."""
+    return [*range(firmwares), *range(NARROW, NARROW + firmwares // NARROW_SHARE)]
+
+
 def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
     """Kernels drawn from all that can run each layer; some pools join the convolution before."""
     rng = np.random.default_rng(seed)
 
     def choose(layers: Sequence[Layer]) -> Layer:
+        if seed >= NARROW and rng.random() < 0.7:
+            return layers[0]
         return layers[int(rng.integers(len(layers)))]
 
     pooled = frozenset(pool.name for _, pool in poolable(network) if rng.random() < 0.3)
@@ -270,6 +302,8 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
+    if seed >= NARROW:
+        return NarrowMaker(seed, limits).network()
     return binary_network(seed) if seed % BINARY == BINARY - 1 else Maker(seed, limits).network()
 
 
@@ -307,7 +341,7 @@ def collect(core: str, firmwares: int, path: Path) -> None:
     """Add to `path` what is missing of `firmwares` firmwares."""
     board = load_board(CORES[core])
     known = json.loads(path.read_text()) if path.exists() else {}
-    wanted = [seed for seed in range(firmwares) if str(seed) not in known]
+    wanted = [seed for seed in seeds_of(firmwares) if str(seed) not in known]
 
     def one(seed: int) -> tuple[int, list[tuple[str, int]]]:
         try:

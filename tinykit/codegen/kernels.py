@@ -54,8 +54,9 @@ _HALF_LIMIT = (1 << 15) - 1
 _BORDER_SHARE = 0.2
 # Expanders read whole words.
 _OVER_READ = 4
-# Bias, multiplier and shift of a channel in the stream.
+# Bias, multiplier and shift of a channel in the stream; or factor and offset.
 _SCALING_BYTES = 12
+_LINE_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,18 @@ class Layer:
         """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
         if self.binary is not None:
             return self.binary.table_bytes
-        odd = 4 if self.matmul is not None and self.matmul.variant.odd_bias else 0
-        scaling = 0 if self.scaling is None else (_SCALING_BYTES + odd) * len(self.scaling.bias)
+        scaling = 0 if self.scaling is None else self._scaling_bytes() * len(self.scaling.bias)
         return scaling + (0 if self.table is None else self.table.nbytes)
+
+    def _scaling_bytes(self) -> int:
+        """Bytes of a channel beside its weights."""
+        if self.function.startswith("tk_dsp_depthwise_folded"):
+            return _LINE_BYTES
+        if self.matmul is None:
+            return _SCALING_BYTES
+        if self.matmul.lines is not None:
+            return 4 * (1 + len(self.matmul.lines.offset))
+        return _SCALING_BYTES + (4 if self.matmul.variant.odd_bias else 0)
 
 
 def tensor_bytes(tensor: Tensor) -> int:
