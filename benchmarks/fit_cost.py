@@ -77,7 +77,7 @@ class Maker:
         self.rng, self.limits = np.random.default_rng(seed), limits
         # Of each combination enough, the widest and the narrowest included.
         self.widths = ((8, 4, 2), (8, 8, 4), (4, 2), (8, 4, 2), (2, 8))[seed % 5]
-        self.branches = BRANCHES if limits is LARGEST else 4
+        self.branches = BRANCHES if limits is LARGEST else BRANCHES // 3
 
     def pick(self, *options: Any) -> Any:
         """One of the options."""
@@ -106,8 +106,12 @@ class Maker:
         start, ends = builder.keep(), []
         for _ in range(self.branches):
             builder.back_to(start)
-            for _ in range(int(self.rng.integers(1, DEPTH + 1))):
-                self.layer(builder)
+            if high * wide * deep <= 2048 and deep * bits % 8 == 0 and self.rng.random() < 0.15:
+                for _ in range(DEPTH):
+                    self.dense(builder, self.size(128), self.width())
+            else:
+                for _ in range(int(self.rng.integers(1, DEPTH + 1))):
+                    self.layer(builder)
             self.close(builder)
             ends.append(builder.keep())
         builder.back_to(ends[0])
