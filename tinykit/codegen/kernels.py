@@ -276,6 +276,17 @@ class _Window:
         high, wide = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
         return high, wide
 
+    def fields(self) -> dict[str, int]:
+        """The members of a kernel's params that say where its window lies."""
+        return {
+            "stride_height": self.stride[0],
+            "stride_width": self.stride[1],
+            "dilation_height": self.dilation[0],
+            "dilation_width": self.dilation[1],
+            "pad_top": self.before[0],
+            "pad_left": self.before[1],
+        }
+
 
 def _window(op: Conv2D | DepthwiseConv2D, x: Tensor, y: Tensor) -> _Window:
     top, bottom, left, right = op.padding
@@ -473,11 +484,11 @@ def _conv2d_way(draft: _ConvDraft, matmul: Matmul) -> Layer:
     if not variant.apart:
         run_step *= variant.column_bytes
     padded = (0, 0) if draft.strips else _padded_input(window, x, y)
-    before = _in_words(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits))
+    before = pack.padded(padded[0] * padded[1] * activation_bytes(x.shape[2:], x.bits), 4)
     columns = matmul.length * variant.column_bytes
     border = 0
     if any(op.padding) and not before:
-        border = _in_words(run_pixels * activation_bytes(x.shape[2:], x.bits))
+        border = pack.padded(run_pixels * activation_bytes(x.shape[2:], x.bits), 4)
     return Layer(
         index=draft.index,
         op=op,
@@ -494,12 +505,7 @@ def _conv2d_way(draft: _ConvDraft, matmul: Matmul) -> Layer:
             "kernel_height": window.kernel[0],
             "runs": runs,
             "run_pixels": run_pixels,
-            "stride_height": window.stride[0],
-            "stride_width": window.stride[1],
-            "dilation_height": window.dilation[0],
-            "dilation_width": window.dilation[1],
-            "pad_top": window.before[0],
-            "pad_left": window.before[1],
+            **window.fields(),
             "padded_height": padded[0],
             "padded_width": padded[1],
             "group": variant.group,
@@ -521,11 +527,6 @@ def _conv2d_way(draft: _ConvDraft, matmul: Matmul) -> Layer:
         ),
         over_read=_OVER_READ,
     )
-
-
-def _in_words(size: int) -> int:
-    """Bytes rounded up to whole words."""
-    return -(-size // 4) * 4
 
 
 def _padded_input(window: _Window, x: Tensor, y: Tensor) -> tuple[int, int]:
@@ -613,14 +614,12 @@ class _DepthwiseKernel:
         function, sources: as in Layer.
         stream: as the kernel reads it.
         scratch: bytes of it.
-        narrow_in_place: tensors of 4 and 2 bits may be written over their input too.
     """
 
     function: str
     sources: tuple[str, ...]
     stream: NDArray[np.uint32]
     scratch: int
-    narrow_in_place: bool
 
 
 def _shifts_taps(op: DepthwiseConv2D, x: Tensor, scaling: Scaling) -> bool:
@@ -658,7 +657,6 @@ def _dsp_folded(
         (f"kernels/dsp/{name}.c", "kernels/dsp/depthwise_folded_body.h"),
         pack.dsp_folded_stream(lines.factor, lines.offset[0], _taps(op), x.bits),
         8 * (rows * _plane(window)[1] + 2),
-        True,
     )
 
 
@@ -690,7 +688,6 @@ def _dsp_depthwise(
             pack.power_words(scaling.shift),
         ),
         2 * (planes + kernel[0] * (kernel[1] + kernel[1] % 2)),
-        True,
     )
 
 
@@ -710,7 +707,6 @@ def _plain_depthwise(
             pack.short_shift_words(scaling.shift),
         ),
         pack.padded(plane[0] * plane[1], 4) + window.kernel[0] * window.kernel[1],
-        True,
     )
 
 
@@ -742,7 +738,6 @@ def _mve_depthwise(
                 bias, taps, multiplier, shift, along_rows=along == 0
             ),
             scratch=strips + sums + rows,
-            narrow_in_place=True,
         )
     # Where the taps lie, and a ring of rows; see mve/depthwise.c.
     places = len(taps[0]) + len(taps[0]) % 2
@@ -751,7 +746,6 @@ def _mve_depthwise(
         sources=("kernels/mve/depthwise.c",),
         stream=pack.mve_depthwise_stream(bias, taps, multiplier, shift),
         scratch=4 * places + 16 * window.extent[0] * plane[1],
-        narrow_in_place=True,
     )
 
 
@@ -776,7 +770,6 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
     kernel = window.kernel
     chosen = _DEPTHWISE[isa](op, x, window, scaling)
     in_place = x.shape == y.shape and x.bits == y.bits
-    in_place &= x.bits == 8 or chosen.narrow_in_place
     return Layer(
         index=index,
         op=op,
@@ -793,12 +786,7 @@ def _depthwise(index: int, op: DepthwiseConv2D, x: Tensor, y: Tensor, isa: Isa) 
             "channels": channels,
             "kernel_height": kernel[0],
             "kernel_width": kernel[1],
-            "stride_height": window.stride[0],
-            "stride_width": window.stride[1],
-            "dilation_height": window.dilation[0],
-            "dilation_width": window.dilation[1],
-            "pad_top": window.before[0],
-            "pad_left": window.before[1],
+            **window.fields(),
             "plane_height": plane[0],
             "plane_width": plane[1],
             "in_bits": x.bits,
@@ -857,12 +845,7 @@ def _binary(index: int, op: Conv2D | Dense, x: Tensor, y: Tensor, isa: Isa) -> L
             "kernel_height": window.kernel[0],
             "runs": 1 if joined else window.kernel[1],
             "run_pixels": window.kernel[1] if joined else 1,
-            "stride_height": window.stride[0],
-            "stride_width": window.stride[1],
-            "dilation_height": window.dilation[0],
-            "dilation_width": window.dilation[1],
-            "pad_top": window.before[0],
-            "pad_left": window.before[1],
+            **window.fields(),
             "digits": how.digits,
             "channels": channels,
             "words": how.words,
@@ -1041,7 +1024,7 @@ def conv_pool_layer(
         "stride_width": window[1],
     }
     second = replace(second, fields={**second.fields, **sizes})
-    strip_bytes = _in_words(strip[0] * activation_bytes(between.shape[2:], between.bits))
+    strip_bytes = pack.padded(strip[0] * activation_bytes(between.shape[2:], between.bits), 4)
     pooled_bytes = activation_bytes(y.shape[2:], y.bits)
     strips = math.prod(y.shape[:2]) // strip[1]
     return replace(

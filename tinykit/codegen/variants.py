@@ -82,23 +82,20 @@ def variants(isa: Isa, weight_bits: int, activation_bits: int, *, single: bool) 
         weight_bits, activation_bits: of the layer.
         single: there is one pixel only (Dense).
     """
+    widths = sorted({weight_bits, 8})
     if isa == "dsp":
-        return _dsp(weight_bits, activation_bits, single)
-    if isa in ROWS:
-        return _plain(weight_bits, activation_bits, single, ROWS[isa])
+        return _dsp(widths, activation_bits, single)
     if isa == "mve":
-        widths = [weight_bits] if weight_bits == 8 else [weight_bits, 8]
         return [_mve_variant(bits, activation_bits, 1 if single else 4) for bits in widths]
-    raise NotImplementedError(isa)
+    return _plain(widths, activation_bits, single, ROWS[isa])
 
 
-def _dsp(weight_bits: int, activation_bits: int, single: bool) -> list[Variant]:
-    widths = [weight_bits] if weight_bits == 8 else [weight_bits, 8]
+def _dsp(widths: list[int], activation_bits: int, single: bool) -> list[Variant]:
     if single:
         return [_dsp_variant(bits, activation_bits, 1) for bits in widths]
     found = []
-    if activation_bits < 8 and weight_bits < 8:
-        found.append(_dsp_variant(weight_bits, activation_bits, 8))
+    if activation_bits < 8 and widths[0] < 8:
+        found.append(_dsp_variant(widths[0], activation_bits, 8))
     return found + [_dsp_variant(bits, activation_bits, 4) for bits in (*widths, 16)]
 
 
@@ -150,15 +147,14 @@ def along_lines(variant: Variant, bits: int) -> Variant | None:
     )
 
 
-def _plain(weight_bits: int, activation_bits: int, single: bool, rows: int) -> list[Variant]:
-    widths = [weight_bits] if weight_bits == 8 else [weight_bits, 8]
+def _plain(widths: list[int], activation_bits: int, single: bool, rows: int) -> list[Variant]:
     if single:
         # A byte is read as fast as 4 bits are taken out of a word, and takes more flash.
         return [_plain_variant("1", bits, activation_bits, rows) for bits in widths]
     groups = ["4"]
-    if weight_bits < 8 or activation_bits < 8:
+    if widths[0] < 8 or activation_bits < 8:
         groups.insert(0, "8")
-    if weight_bits == activation_bits == 2:
+    if widths[0] == activation_bits == 2:
         groups.insert(0, "8q")
     return [
         _plain_variant(group, bits, activation_bits, rows) for group in groups for bits in widths
