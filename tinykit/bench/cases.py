@@ -43,7 +43,6 @@ class Case:
         policy: bits of weights and activations, such as "w4a8".
         what: the shape, for people.
         maker: makes the network at a policy.
-        needs: the name that `tinykit.network.sample` must have for it.
     """
 
     name: str
@@ -51,12 +50,6 @@ class Case:
     policy: str
     what: str
     maker: Callable[[str], Network]
-    needs: str = ""
-
-    @property
-    def available(self) -> bool:
-        """Whether this tinykit can make the network."""
-        return not self.needs or hasattr(sample, self.needs)
 
     @property
     def layer(self) -> int | None:
@@ -80,14 +73,6 @@ def _network(case: Case) -> Network:
 
 def _kws(policy: str) -> Network:
     return sample.ds_cnn(64, policy, classes=KWS_CLASSES)
-
-
-def _named(builder: str) -> Callable[[str], Network]:
-    def make(policy: str) -> Network:
-        network: Network = getattr(sample, builder)(policy)
-        return network
-
-    return make
 
 
 def _bits(policy: str) -> tuple[int, int]:
@@ -149,14 +134,14 @@ def _networks() -> Iterable[Case]:
     for policy in ("w8a8", "w4a8", "w4a4", "w2a8", "w2a2"):
         yield Case(f"kws-{policy}", "network", policy, what, _kws)
     others = (
-        ("ic", "resnet8", "ResNet-8 of MLPerf Tiny, 32x32x3, 10 classes"),
-        ("vww", "mobilenet", "MobileNet 0.25 of MLPerf Tiny, 96x96x3, 2 classes"),
-        ("ad", "autoencoder", "autoencoder of MLPerf Tiny, 640 values"),
-        ("har", "har_cnn", "1-D CNN, 128 steps of 6 channels, 6 classes"),
+        ("ic", sample.resnet8, "ResNet-8 of MLPerf Tiny, 32x32x3, 10 classes"),
+        ("vww", sample.mobilenet, "MobileNet 0.25 of MLPerf Tiny, 96x96x3, 2 classes"),
+        ("ad", sample.autoencoder, "autoencoder of MLPerf Tiny, 640 values"),
+        ("har", sample.har_cnn, "1-D CNN, 128 steps of 6 channels, 6 classes"),
     )
-    for name, builder, what in others:
+    for name, maker, what in others:
         for policy in ("w8a8", "w4a4"):
-            yield Case(f"{name}-{policy}", "network", policy, what, _named(builder), builder)
+            yield Case(f"{name}-{policy}", "network", policy, what, maker)
 
 
 def _layers() -> Iterable[Case]:
@@ -176,7 +161,7 @@ def _layers() -> Iterable[Case]:
         ("dense", "1024 to 128", _dense(1024, 128)),
     )
     for name, what, maker in binary:
-        yield Case(f"{name}-{BINARY}", "layer", BINARY, what, maker, "Threshold")
+        yield Case(f"{name}-{BINARY}", "layer", BINARY, what, maker)
 
 
 ALL: tuple[Case, ...] = (*_networks(), *_layers())
@@ -184,7 +169,7 @@ ALL: tuple[Case, ...] = (*_networks(), *_layers())
 
 
 def cases(patterns: Iterable[str] = ()) -> tuple[Case, ...]:
-    """The cases that can be measured and match one of `patterns`; all of them if there is none.
+    """The cases that match one of `patterns`; all of them if there is none.
 
     Args:
         patterns: names with `*`, `?` and `[]` as in a shell.
@@ -192,12 +177,11 @@ def cases(patterns: Iterable[str] = ()) -> tuple[Case, ...]:
     Raises:
         TinykitError: a pattern matches no case.
     """
-    known = [case for case in ALL if case.available]
     wanted: set[str] = set()
     for pattern in patterns:
-        found = fnmatch.filter([case.name for case in known], pattern)
+        found = fnmatch.filter([case.name for case in ALL], pattern)
         if not found and not set(pattern) & set("*?["):
-            one_of(pattern, [case.name for case in known], what="case", where="--case")
+            one_of(pattern, [case.name for case in ALL], what="case", where="--case")
         if not found:
             raise TinykitError(
                 f"no case matches {pattern!r}.",
@@ -205,4 +189,4 @@ def cases(patterns: Iterable[str] = ()) -> tuple[Case, ...]:
                 remedy="`tinykit bench --list` shows all of them.",
             )
         wanted |= set(found)
-    return tuple(case for case in known if not wanted or case.name in wanted)
+    return tuple(case for case in ALL if not wanted or case.name in wanted)
