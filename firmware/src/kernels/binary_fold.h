@@ -5,10 +5,9 @@
 #define TINYKIT_BINARY_FOLD_H
 
 #include "tinykit/binary.h"
+#include "tinykit/inline.h"
 #include "tinykit/popcount.h"
 #include "tinykit/simd.h"
-
-#define TK_INLINE static inline __attribute__((always_inline))
 
 // A place in the input and the weights that meet it.
 typedef struct {

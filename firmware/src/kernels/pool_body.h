@@ -4,10 +4,9 @@
 #ifndef TINYKIT_POOL_BODY_H
 #define TINYKIT_POOL_BODY_H
 
+#include "tinykit/inline.h"
 #include "tinykit/packing.h"
 #include "tinykit/pool.h"
-
-#define TK_INLINE static inline __attribute__((always_inline))
 
 // The part of a window that lies inside the input.
 typedef struct {

@@ -8,10 +8,9 @@
 #ifndef TINYKIT_DSP_EXPAND_BODY_H
 #define TINYKIT_DSP_EXPAND_BODY_H
 
+#include "tinykit/inline.h"
 #include "tinykit/matmul.h"
 #include "tinykit/packing.h"
-
-#define TK_INLINE static inline __attribute__((always_inline))
 
 // Planes in a word, and values.
 #define PLANES (8u / ACTIVATION_BITS)

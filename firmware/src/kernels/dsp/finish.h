@@ -3,11 +3,10 @@
 #ifndef TINYKIT_DSP_FINISH_H
 #define TINYKIT_DSP_FINISH_H
 
+#include "tinykit/inline.h"
 #include "tinykit/matmul.h"
 #include "tinykit/packing.h"
 #include "tinykit/requantize.h"
-
-#define TK_INLINE static inline __attribute__((always_inline))
 
 // Sums reach the requantisation times this: doubled, one rounding high multiply does. Where that
 // could overflow they stay as they are.

@@ -4,10 +4,9 @@
 #ifndef TINYKIT_MVE_FINISH_H
 #define TINYKIT_MVE_FINISH_H
 
+#include "tinykit/inline.h"
 #include "tinykit/packing.h"
 #include "tinykit/requantize.h"
-
-#define TK_INLINE static inline __attribute__((always_inline))
 
 #if defined(__ARM_FEATURE_MVE)
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define TK_INLINE static inline __attribute__((always_inline))
+#include "tinykit/inline.h"
 
 // Channels whose weights lie interleaved: 4 on cores with 31 registers, 2 on those with 13. The
 // weights are laid out to match (codegen/variants.py).
