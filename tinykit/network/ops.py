@@ -201,14 +201,180 @@ class Rescale:
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Op):
-    """The sum of two tensors of one shape and one width, each with a scale of its own.
+class Elementwise(Op):
+    """Two tensors to one, value by value; the second may be broadcast to the first.
+
+    Each side of the second input equals that of the first or is 1, and a row of one value goes with
+    any shape. The output has the shape of the first.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Sum(Elementwise):
+    """What adds or subtracts two tensors of one width, each with a scale of its own.
 
     Attributes:
         rescale: from the two inputs to the output.
     """
 
     rescale: Rescale
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Sum):
+    """The sum of two tensors, as TFLite's int8 ADD."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sub(Sum):
+    """The first tensor less the second, as TFLite's int8 SUB.
+
+    Both inputs are rescaled as those of an Add, and then the second is taken off.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Mul(Elementwise):
+    """The product of two tensors of 8 bits, as TFLite's int8 MUL.
+
+    It is `(a - its zero point) * (b - its zero point)`, requantized.
+
+    Attributes:
+        requantize: one multiplier and one shift, for all values.
+    """
+
+    requantize: Requantize
+
+
+@dataclass(frozen=True, eq=False)
+class PRelu(Elementwise):
+    """What is below zero is multiplied by a slope: TFLite's int8 PRELU, of 8 bits.
+
+    With x, the first input less its zero point, and a, the slope less its own: x times the first
+    factor where x >= 0, `x * a` times the second factor elsewhere. The second input holds slopes.
+
+    Attributes:
+        requantize: two multipliers and two shifts, of x and of `x * a`.
+    """
+
+    requantize: Requantize
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(Op):
+    """Any function of one value of 8 bits: activations, and changes of scale.
+
+    Attributes:
+        table: (256,) int8, the output for the input q at index q + 128.
+    """
+
+    table: Int8Array
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(Op):
+    """The mean over some axes, rounded and requantized as the steps say; 8 bits.
+
+    Whatever formula a mean and its rounding follow, the output is a staircase over the sum of the
+    input's integers (zero points included in them). It is kept as such, and thus exact:
+    `first + number of steps that the sum reaches (sum >= step)`.
+
+    Attributes:
+        axes: of height (0), width (1) and channels (2); sorted. Their sides become 1.
+        first: the output below all steps.
+        steps: (k,) int32, ascending, at most 255; equal ones jump by more than one.
+    """
+
+    axes: tuple[int, ...]
+    first: int
+    steps: Int32Array
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Op):
+    """Softmax over the last axis, as TFLite's int8 reference kernel; 8 bits.
+
+    Each input's distance from the largest along the axis picks an exponential. Their sum, in steps
+    of 2^-19, gives a reciprocal by three steps of Newton and Raphson, and exponential times
+    reciprocal is the output, of the scale 1/256 and the zero point -128.
+
+    Attributes:
+        exponentials: (n,) int32, 1 <= n <= 256: exp(-distance * scale) in units of 2^-31, that of
+            distance 0 being 2^31 - 1; descending. What lies further below gives 0.
+    """
+
+    exponentials: Int32Array
+
+
+@dataclass(frozen=True, eq=False)
+class Pad(Op):
+    """The input with a border of one value.
+
+    Attributes:
+        padding: (top, bottom, left, right, front, back); the last two are of channels.
+        value: the integer in the border.
+    """
+
+    padding: tuple[int, int, int, int, int, int]
+    value: int
+
+
+@dataclass(frozen=True, eq=False)
+class Slice(Op):
+    """A part of the input: from `begin` on, each `step`-th value, as many as the output holds.
+
+    Attributes:
+        begin: (height, width, channel) of the first value.
+        step: (height, width, channels); negative ones go backwards, none is 0.
+    """
+
+    begin: tuple[int, int, int]
+    step: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Concat(Op):
+    """One or more tensors side by side; scale, zero point and width are those of all.
+
+    Attributes:
+        axis: height (0), width (1) or channels (2); 0 for rows.
+    """
+
+    axis: int
+
+
+@dataclass(frozen=True, eq=False)
+class Transpose(Op):
+    """Axes exchanged: axis i of the output is axis `permutation[i]` of the input.
+
+    Attributes:
+        permutation: of (0, 1, 2).
+    """
+
+    permutation: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class ResizeNearest(Op):
+    """Height and width changed by taking the nearest pixel.
+
+    Attributes:
+        rows, columns: int32, the input's row of each output row, and column of each column.
+    """
+
+    rows: Int32Array
+    columns: Int32Array
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Op):
+    """A tensor that is known beforehand; has no inputs, and lies in flash.
+
+    Attributes:
+        value: int8, of the output's shape.
+    """
+
+    value: Int8Array
 
 
 @dataclass(frozen=True, eq=False)
