@@ -45,7 +45,7 @@ def _check(library, isa: Isa, builder: Builder, x: np.ndarray) -> None:
     network = _close(builder)
     layer = choose_kernels(network, isa)[0]
     source, result = network.tensor("input"), network.tensor(layer.op.output)
-    want = run_op(layer.op, x, source, result)
+    want = run_op(layer.op, [(x, source)], result)
     for one, expected in zip(x, want, strict=True):
         got = kernel_library.call(library, layer, one, source, result)
         np.testing.assert_array_equal(got, expected)

@@ -66,7 +66,7 @@ def _check_on(library, network: Network, x: np.ndarray, layer: int = 0) -> None:
     chosen = choose_kernels(network, isa, lambda ways: ways[int(rng.integers(len(ways)))])[layer]
     source = network.tensor(chosen.op.inputs[0])
     result = network.tensor(chosen.op.output)
-    want = run_op(chosen.op, x, source, result)
+    want = run_op(chosen.op, [(x, source)], result)
     for one, expected in zip(x, want, strict=True):
         got = kernel_library.call(kernels, chosen, one, source, result)
         np.testing.assert_array_equal(got, expected)
@@ -252,7 +252,7 @@ class Addition:
         isa, kernels = library
         a, b, y = self.tensors
         layer = add_layer(0, self.op, a, b, y, isa)
-        want = run_op(self.op, pair[0][None], a, y, (pair[1][None], b))[0]
+        want = run_op(self.op, [(pair[0][None], a), (pair[1][None], b)], y)[0]
         for over in (None, 0, 1):
             got = kernel_library.call_add(kernels, layer, pair, y.bits, over)
             np.testing.assert_array_equal(got, want)

@@ -201,7 +201,7 @@ SUM_FAULTS: dict[str, tuple[Change, str]] = {
             ),
             **with_tensor(n, "conv0_out", shape=(2, 2, 2)),
         },
-        r"add1: adds conv0_out, \(2, 2, 2\) of 8 bits",
+        r"add1: cannot broadcast conv0_out, \(2, 2, 2\)",
     ),
     "bits": (
         lambda n: with_tensor(n, "input", bits=4, zero_point=0),

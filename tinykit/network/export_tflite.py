@@ -135,6 +135,13 @@ def _add(network: Network, graph: _Graph, op: Op) -> None:
     elif isinstance(op, Reshape):
         source, result = graph.index[op.inputs[0]], graph.index[op.output]
         _add_reshape(graph, op.name, source, result)
+    else:
+        raise _refuse(
+            network,
+            f"layer {op.name}",
+            f"is a {type(op).__name__}, which only imported models have.",
+            "Use the .tflite file that it was imported from.",
+        )
 
 
 def _add_reshape(graph: _Graph, name: str, source: int, result: int) -> None:

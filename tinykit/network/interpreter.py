@@ -9,7 +9,7 @@ the order of summation; a Network's validation bounds all of them below 2^31.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,23 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.network import shapes
+from tinykit.network.moves import MOVES, move
 from tinykit.network.network import Network
 from tinykit.network.ops import (
-    Add,
     AvgPool2D,
+    Constant,
     Conv2D,
     DepthwiseConv2D,
     Int8Array,
+    Lookup,
     MaxPool2D,
+    Mean,
+    Mul,
     Op,
-    Reshape,
+    PRelu,
+    Softmax,
+    Sub,
+    Sum,
     Tensor,
     Threshold,
     Weighted,
@@ -34,6 +41,7 @@ from tinykit.network.ops import (
     integer_range,
 )
 from tinykit.network.requantize import apply_threshold, requantize, rescaled_sum
+from tinykit.network.softmax import softmax
 from tinykit.network.validate import accumulator_bound
 
 Floats = NDArray[Any]
@@ -73,46 +81,76 @@ def interpret_all(network: Network, x: Int8Array) -> dict[str, Int8Array]:
     return {name: np.concatenate([run[name] for run in runs]) for name in names}
 
 
-def run_op(
-    op: Op,
-    x: Int8Array,
-    source: Tensor,
-    result: Tensor,
-    second: tuple[Int8Array, Tensor] | None = None,
-) -> Int8Array:
-    """One operator on a batch: int8 (n, *source.shape) to int8 (n, *result.shape).
+def run_op(op: Op, inputs: Sequence[tuple[Int8Array, Tensor]], result: Tensor) -> Int8Array:
+    """One operator on a batch.
 
     Args:
-        op: the operator.
-        x, source: its first input, values and tensor.
+        op: the operator; any but a Constant, which reads nothing.
+        inputs: values, int8 (n, *shape), and tensor of each input.
         result: its output tensor.
-        second: values and tensor of an Add's second input.
+
+    Returns:
+        int8 (n, *result.shape).
     """
+    (x, source), *others = inputs
     if isinstance(op, Weighted):
-        step = op.requantize
-        acc = accumulate(op, x, source)
-        if isinstance(step, Threshold):
-            return apply_threshold(acc, step).astype(np.int8)
-        scaled = requantize(
-            acc.astype(np.int64),
-            step.multiplier,
-            step.shift,
-            result.zero_point,
-            step.low,
-            step.high,
-        )
-        return scaled.astype(np.int8)
+        return _weighted(op, x, source, result)
     if isinstance(op, AvgPool2D):
         return _avg_pool(op, x)
     if isinstance(op, MaxPool2D):
         return _max_pool(op, x)
-    if isinstance(op, Reshape):
-        return x.reshape(len(x), *result.shape)
-    if isinstance(op, Add) and second is not None:
-        other, like = second
-        zero_points = (source.zero_point, like.zero_point)
-        return rescaled_sum(op.rescale, x, other, zero_points, result.zero_point).astype(np.int8)
+    if isinstance(op, MOVES):
+        return move(op, [values for values, _ in inputs], result.shape)
+    if isinstance(op, Lookup):
+        return op.table[x.astype(np.int64) + 128]
+    if isinstance(op, Mean):
+        return _mean(op, x)
+    if isinstance(op, Softmax):
+        return softmax(op.exponentials, x)
+    ((y, other),) = others
+    # A row of one value goes with any shape.
+    y = y.reshape(len(y), *[1] * (x.ndim - 1)) if y.ndim < x.ndim else y
+    if isinstance(op, Sum):
+        zero_points = (source.zero_point, other.zero_point)
+        total = rescaled_sum(
+            op.rescale, x, y, zero_points, result.zero_point, subtract=isinstance(op, Sub)
+        )
+        return total.astype(np.int8)
+    first = x.astype(np.int64) - source.zero_point
+    second = y.astype(np.int64) - other.zero_point
+    if isinstance(op, Mul):
+        return _scaled(op, first * second, result)
+    if isinstance(op, PRelu):
+        return np.where(
+            first >= 0, _scaled(op, first, result, 0), _scaled(op, first * second, result, 1)
+        )
     raise TypeError(f"{type(op).__name__} cannot be interpreted")
+
+
+def _weighted(op: Weighted, x: Int8Array, source: Tensor, result: Tensor) -> Int8Array:
+    step = op.requantize
+    acc = accumulate(op, x, source)
+    if isinstance(step, Threshold):
+        return apply_threshold(acc, step).astype(np.int8)
+    scaled = requantize(
+        acc.astype(np.int64), step.multiplier, step.shift, result.zero_point, step.low, step.high
+    )
+    return scaled.astype(np.int8)
+
+
+def _scaled(op: Mul | PRelu, acc: NDArray[np.int64], result: Tensor, factor: int = 0) -> Int8Array:
+    """`acc` requantized by one of the op's factors."""
+    step = op.requantize
+    multiplier, shift = step.multiplier[factor], step.shift[factor]
+    scaled = requantize(acc, multiplier, shift, result.zero_point, step.low, step.high)
+    return scaled.astype(np.int8)
+
+
+def _mean(op: Mean, x: Int8Array) -> Int8Array:
+    axes = tuple(axis + 1 for axis in op.axes)
+    total = x.sum(axis=axes, keepdims=True, dtype=np.int64)
+    reached = np.searchsorted(op.steps, total, side="right")
+    return np.asarray(op.first + reached).astype(np.int8)
 
 
 def accumulate(op: Weighted, x: Int8Array, source: Tensor) -> Floats:
@@ -170,14 +208,17 @@ def _working_elements(network: Network, op: Op) -> int:
     if isinstance(op, Conv2D):
         columns = math.prod(op.weight.shape[1:])
         return math.prod(out[:2]) * max(columns, out[-1])
-    return max(math.prod(out), math.prod(network.tensor(op.inputs[0]).shape))
+    return max(math.prod(network.tensor(name).shape) for name in (op.output, *op.inputs))
 
 
 def _run(network: Network, x: Int8Array) -> dict[str, Int8Array]:
     values = {network.input: x}
     for op in network.ops:
-        first, *others = [(values[name], network.tensor(name)) for name in op.inputs]
-        values[op.output] = run_op(op, *first, network.tensor(op.output), *others)
+        if isinstance(op, Constant):
+            values[op.output] = np.broadcast_to(op.value, (len(x), *op.value.shape))
+            continue
+        inputs = [(values[name], network.tensor(name)) for name in op.inputs]
+        values[op.output] = run_op(op, inputs, network.tensor(op.output))
     return values
 
 

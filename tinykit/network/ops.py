@@ -380,3 +380,27 @@ class Constant(Op):
 @dataclass(frozen=True, eq=False)
 class Reshape(Op):
     """The same integers under another shape; costs nothing on the device."""
+
+
+KINDS: tuple[type[Op], ...] = (
+    Conv2D,
+    DepthwiseConv2D,
+    Dense,
+    AvgPool2D,
+    MaxPool2D,
+    Add,
+    Sub,
+    Mul,
+    PRelu,
+    Lookup,
+    Mean,
+    Softmax,
+    Pad,
+    Slice,
+    Concat,
+    Transpose,
+    ResizeNearest,
+    Constant,
+    Reshape,
+)
+"""All operators that a Network may have."""

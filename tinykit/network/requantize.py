@@ -248,25 +248,30 @@ def rescaled_sum(
     second: ArrayLike,
     zero_points: tuple[int, int],
     zero_point: int,
+    *,
+    subtract: bool = False,
 ) -> Int64Array:
-    """The output integers of an Add; the arguments broadcast.
+    """The output integers of an Add or a Sub; the arguments broadcast.
 
     Args:
         step: its constants.
         first, second: integers of the two inputs.
         zero_points: of the two inputs.
         zero_point: of the output.
+        subtract: take the second off, as a Sub does.
 
     Returns:
         int64, within the clamp of `step`.
     """
-    total: Int64Array = np.zeros((), np.int64)
-    for i, values in enumerate((first, second)):
-        centred = np.asarray(values, np.int64) - zero_points[i]
-        scaled = multiply_by_quantized_multiplier(
-            centred << step.left_shift, step.input_multiplier[i], step.input_shift[i]
+    scaled = [
+        multiply_by_quantized_multiplier(
+            (np.asarray(values, np.int64) - zero_points[i]) << step.left_shift,
+            step.input_multiplier[i],
+            step.input_shift[i],
         )
-        total = total + scaled
+        for i, values in enumerate((first, second))
+    ]
+    total = scaled[0] - scaled[1] if subtract else scaled[0] + scaled[1]
     return requantize(
         total, step.output_multiplier, step.output_shift, zero_point, step.low, step.high
     )

@@ -18,21 +18,37 @@ from tinykit.network.network import Network
 from tinykit.network.ops import (
     Add,
     AvgPool2D,
+    Concat,
+    Constant,
     Conv2D,
     Dense,
     DepthwiseConv2D,
     Int8Array,
+    Lookup,
     MaxPool2D,
+    Mean,
+    Mul,
     Op,
+    Pad,
+    PRelu,
     Requantize,
     Rescale,
     Reshape,
+    ResizeNearest,
+    Slice,
+    Softmax,
+    Sub,
     Tensor,
     Threshold,
+    Transpose,
     Weighted,
     integer_range,
 )
-from tinykit.network.requantize import add_rescale, requantize_from_scales
+from tinykit.network.requantize import (
+    add_rescale,
+    quantize_multipliers,
+    requantize_from_scales,
+)
 from tinykit.network.shapes import output_shape, same_padding
 
 POLICIES: dict[str, tuple[tuple[int, int], ...]] = {
@@ -106,24 +122,127 @@ class Builder:
         self.last, self.x = point.tensor, point.x
         return self
 
-    def add(self, other: Point, *, relu: bool = True) -> Builder:
-        """The sum of the last tensor and the one at `other`, of the same shape and bits.
+    def add(self, other: Point, *, relu: bool = True, kind: type[Add] | type[Sub] = Add) -> Builder:
+        """The sum of the last tensor and the one at `other`, of the same bits.
 
         Args:
-            other: a point that was kept.
+            other: a point that was kept; broadcast, if it has sides of 1.
             relu: clamp below at the zero point.
+            kind: or the difference.
         """
-        ends = {**self._ends(Add), "inputs": (self.last.name, other.tensor.name)}
-        draft = Add(**ends, rescale=Rescale((0, 0), (0, 0), 0, 0, 0, 0, 0))
+        ends = {**self._ends(kind), "inputs": (self.last.name, other.tensor.name)}
+        draft = kind(**ends, rescale=Rescale((0, 0), (0, 0), 0, 0, 0, 0, 0))
+        ours, theirs = self._reals(other)
+        real = ours + theirs if kind is Add else ours - theirs
+        result, low, high = self._calibrated(draft, real, self.last.bits, relu)
+        scales = (self.last.scale, other.tensor.scale)
+        step = add_rescale(scales, result.scale, low=low, high=high)
+        return self._append(kind(**ends, rescale=step), result, other)
+
+    def multiply(self, other: Point) -> Builder:
+        """The product of the last tensor and the one at `other`, broadcast if need be."""
+        ends = {**self._ends(Mul), "inputs": (self.last.name, other.tensor.name)}
+        draft = Mul(**ends, requantize=_nothing(1))
+        ours, theirs = self._reals(other)
+        result, low, high = self._calibrated(draft, ours * theirs, 8, False)
+        real = self.last.scale * other.tensor.scale / result.scale
+        step = _factors([real], low, high)
+        return self._append(Mul(**ends, requantize=step), result, other)
+
+    def prelu(self, slopes: Point) -> Builder:
+        """What is below zero times the slopes, which may be broadcast."""
+        ends = {**self._ends(PRelu), "inputs": (self.last.name, slopes.tensor.name)}
+        draft = PRelu(**ends, requantize=_nothing(2))
+        ours, slope = self._reals(slopes)
+        real = np.where(ours >= 0, ours, ours * slope)
+        result, low, high = self._calibrated(draft, real, 8, False)
+        first = self.last.scale / result.scale
+        step = _factors([first, first * slopes.tensor.scale], low, high)
+        return self._append(PRelu(**ends, requantize=step), result, slopes)
+
+    def constant(self, shape: Sequence[int]) -> Point:
+        """Drawn values of 8 bits that lie in flash; the last tensor stays what it is."""
+        name = f"constant{len(self.ops)}"
+        value = _drawn(self.rng, -128, 127, tuple(shape), 8)
+        scale = float(np.float32(self.rng.uniform(0.005, 0.02)))
+        tensor = Tensor(f"{name}_out", tuple(shape), 8, scale, int(self.rng.integers(-128, 128)))
+        self.tensors.append(tensor)
+        self.ops.append(Constant(name=name, inputs=(), output=tensor.name, value=value))
+        return Point(tensor, np.broadcast_to(value, (_CALIBRATION, *shape)))
+
+    def lookup(self) -> Builder:
+        """A drawn function of one value, and a drawn scale."""
+        ends = self._ends(Lookup)
+        scale = float(np.float32(self.rng.uniform(0.01, 0.1)))
+        like = Tensor("", (), 8, scale, int(self.rng.integers(-128, 128)))
+        return self._append(Lookup(**ends, table=_drawn(self.rng, -128, 127, (256,), 8)), like)
+
+    def reduce(self, axes: Sequence[int]) -> Builder:
+        """A Mean over `axes`, whose outputs fill their range."""
+        count = int(np.prod([self.shape[axis] for axis in axes]))
+        total = self.x.sum(axis=tuple(axis + 1 for axis in axes), dtype=np.int64)
+        low, high = int(total.min()), int(total.max()) + 1
+        steps = np.unique(np.linspace(low, high, min(255, high - low), dtype=np.int32))
+        step = float(np.float32(self.last.scale * (high - low) / count / 255))
+        op = Mean(**self._ends(Mean), axes=tuple(axes), first=-128, steps=steps)
+        return self._append(op, Tensor("", (), 8, step, -128))
+
+    def softmax(self) -> Builder:
+        """A Softmax over the last axis."""
+        distance = np.arange(256) * self.rng.uniform(0.02, 0.3)
+        table = np.floor(np.exp(-distance) * ((1 << 31) - 1)).astype(np.int32)
+        op = Softmax(**self._ends(Softmax), exponentials=table[distance < 16])
+        return self._append(op, Tensor("", (), 8, 1 / 256, -128))
+
+    def pad(self, padding: tuple[int, int, int, int, int, int]) -> Builder:
+        """A Pad with the zero point."""
+        op = Pad(**self._ends(Pad), padding=padding, value=self.last.zero_point)
+        return self._append(op, self.last)
+
+    def slice(
+        self, begin: tuple[int, int, int], step: tuple[int, int, int], size: tuple[int, int, int]
+    ) -> Builder:
+        """A Slice of `size` values."""
+        return self._append(
+            Slice(**self._ends(Slice), begin=begin, step=step), self.last, shape=size
+        )
+
+    def concat(self, other: Point, axis: int) -> Builder:
+        """The last tensor and a Lookup of the one at `other`, which gives both one scale."""
+        mine = self.keep()
+        self.back_to(other)
+        table = _drawn(self.rng, -128, 127, (256,), 8)
+        self._append(Lookup(**self._ends(Lookup), table=table), mine.tensor)
+        theirs = self.keep()
+        shape = list(mine.tensor.shape)
+        shape[axis] += theirs.tensor.shape[axis]
+        ends = self.back_to(mine)._ends(Concat)
+        ends["inputs"] = (mine.tensor.name, theirs.tensor.name)
+        return self._append(Concat(**ends, axis=axis), self.last, theirs, shape=tuple(shape))
+
+    def transpose(self, permutation: tuple[int, int, int]) -> Builder:
+        """A Transpose."""
+        op = Transpose(**self._ends(Transpose), permutation=permutation)
+        return self._append(op, self.last)
+
+    def resize(self, height: int, width: int) -> Builder:
+        """A ResizeNearest to so many pixels."""
+        places = [
+            (np.arange(wanted) * side // wanted).astype(np.int32)
+            for wanted, side in zip((height, width), self.shape, strict=False)
+        ]
+        op = ResizeNearest(**self._ends(ResizeNearest), rows=places[0], columns=places[1])
+        return self._append(op, self.last)
+
+    def _reals(self, other: Point) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """What the last tensor and the one at `other` stand for, ready to be broadcast."""
         ours, theirs = (
             (point.x.astype(np.float64) - point.tensor.zero_point) * point.tensor.scale
             for point in (self.keep(), other)
         )
-        real = ours + theirs
-        result, low, high = self._calibrated(draft, real, self.last.bits, relu)
-        scales = (self.last.scale, other.tensor.scale)
-        step = add_rescale(scales, result.scale, low=low, high=high)
-        return self._append(Add(**ends, rescale=step), result, (other.x, other.tensor))
+        if theirs.ndim < ours.ndim:
+            theirs = theirs.reshape(len(theirs), *[1] * (ours.ndim - 1))
+        return ours, theirs
 
     def conv(
         self,
@@ -314,10 +433,13 @@ class Builder:
         )
 
     def _append(
-        self, op: Op, like: Tensor, second: tuple[Int8Array, Tensor] | None = None
+        self, op: Op, like: Tensor, *others: Point, shape: tuple[int, ...] | None = None
     ) -> Builder:
-        result = Tensor(op.output, self._result_shape(op), like.bits, like.scale, like.zero_point)
-        self.x = run_op(op, self.x, self.last, result, second)
+        """Let `op` read the last tensor and `others`, and give values like `like`."""
+        sides = self._result_shape(op) if shape is None else shape
+        result = Tensor(op.output, sides, like.bits, like.scale, like.zero_point)
+        inputs = [(point.x, point.tensor) for point in (self.keep(), *others)]
+        self.x = run_op(op, inputs, result)
         self.last = result
         self.tensors.append(result)
         self.ops.append(op)
@@ -496,6 +618,66 @@ def random_network(
     return builder.dense(classes, relu=False, per_channel=bool(rng.random() < 0.5), **head).build()
 
 
+def random_imported_network(
+    rng: np.random.Generator, *, depth: int = 5, classes: int = 5
+) -> Network:
+    """A small network of 8 bits with the operators that foreign models bring.
+
+    Args:
+        depth: operators before the head.
+        classes: scores, of a softmax.
+    """
+    shape = tuple(int(one) for one in rng.integers((3, 2, 1), (10, 8, 9)))
+    builder = Builder(rng, shape, name="random_imported")
+    for _ in range(depth):
+        _random_foreign(builder, rng)
+    return builder.mean().dense(classes, relu=False).softmax().build()
+
+
+def _random_foreign(builder: Builder, rng: np.random.Generator) -> None:
+    """One operator, or a constant and the operator that reads it."""
+    height, width = builder.shape[:2]
+    some = [side if rng.random() < 0.5 else 1 for side in builder.shape]
+    other = (1,) if rng.random() < 0.2 else some
+    kind = int(rng.integers(0, 12))
+    if kind == 0:
+        builder.add(builder.constant(other), relu=bool(rng.random() < 0.5), kind=Sub)
+    elif kind == 1:
+        builder.add(builder.constant(other), relu=bool(rng.random() < 0.5))
+    elif kind == 2:
+        builder.multiply(builder.constant(other))
+    elif kind == 3:
+        builder.prelu(builder.constant(other))
+    elif kind == 4:
+        builder.lookup()
+    elif kind == 5:
+        axes = [axis for axis in range(3) if rng.random() < 0.4]
+        builder.reduce(axes or [2])
+    elif kind == 6:
+        builder.pad(tuple(int(one) for one in rng.integers(0, 3, 6)))  # type: ignore[arg-type]
+    elif kind == 7:
+        begin = [int(rng.integers(0, side)) for side in builder.shape]
+        steps = [int(rng.choice([1, 1, 2, -1])) for _ in begin]
+        room = [
+            begin[i] // -step + 1 if step < 0 else (side - 1 - begin[i]) // step + 1
+            for i, (step, side) in enumerate(zip(steps, builder.shape, strict=True))
+        ]
+        size = [int(rng.integers(1, most + 1)) for most in room]
+        builder.slice(tuple(begin), tuple(steps), tuple(size))  # type: ignore[arg-type]
+    elif kind == 8:
+        builder.concat(builder.keep(), int(rng.integers(0, 3)))
+    elif kind == 9:
+        builder.transpose(tuple(int(one) for one in rng.permutation(3)))  # type: ignore[arg-type]
+    elif kind == 10:
+        builder.resize(height + int(rng.integers(0, 4)), width * int(rng.integers(1, 3)))
+    else:
+        builder.conv(int(rng.integers(1, 13)), (min(height, 3), min(width, 2)))
+        # A mask that the layer makes of itself, as in squeeze and excitation.
+        full = builder.keep()
+        mask = builder.reduce([0, 1]).lookup().keep()
+        builder.back_to(full).multiply(mask)
+
+
 def random_binary_network(rng: np.random.Generator, *, depth: int = 3, classes: int = 5) -> Network:
     """A small chain of convolutions and maximum pools of one bit, and a head of another width.
 
@@ -601,6 +783,11 @@ class _Policy:
         return {**self.next(), "bits": 8}
 
 
+def _factors(real: Sequence[float], low: int, high: int) -> Requantize:
+    multiplier, shift = quantize_multipliers(real)
+    return Requantize(multiplier=multiplier, shift=shift, low=low, high=high)
+
+
 def _nothing(channels: int) -> Requantize:
     zeros = np.zeros(channels, np.int32)
     return Requantize(multiplier=zeros, shift=zeros, low=0, high=0)
@@ -615,6 +802,7 @@ __all__ = [
     "har_cnn",
     "mobilenet",
     "random_binary_network",
+    "random_imported_network",
     "random_input",
     "random_network",
     "resnet8",

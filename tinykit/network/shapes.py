@@ -6,13 +6,20 @@ from __future__ import annotations
 import math
 
 from tinykit.network.ops import (
-    Add,
     AvgPool2D,
+    Constant,
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Elementwise,
+    Lookup,
     MaxPool2D,
+    Mean,
     Op,
+    Pad,
+    ResizeNearest,
+    Softmax,
+    Transpose,
     Weighted,
     Windowed,
 )
@@ -59,16 +66,37 @@ def output_channels(op: Weighted) -> int:
 
 
 def output_shape(op: Op, input_shape: Shape) -> Shape | None:
-    """Shape of the output; None where the op leaves it free (Reshape)."""
+    """Shape of the output; None where the op leaves it free, or other inputs have a say.
+
+    That is so of Reshape, Slice, Concat and Constant.
+    """
     if isinstance(op, Dense):
         return (output_channels(op),)
     if isinstance(op, Conv2D | DepthwiseConv2D):
         return (*window_counts(op, input_shape), output_channels(op))
     if isinstance(op, AvgPool2D | MaxPool2D):
         return (*window_counts(op, input_shape), input_shape[-1])
-    if isinstance(op, Add):
+    if isinstance(op, Elementwise | Lookup | Softmax):
         return input_shape
+    if isinstance(op, Mean):
+        return tuple(1 if axis in op.axes else side for axis, side in enumerate(input_shape))
+    if isinstance(op, Pad):
+        pairs = zip(op.padding[::2], op.padding[1::2], strict=True)
+        return tuple(a + side + b for (a, b), side in zip(pairs, input_shape, strict=True))
+    if isinstance(op, Transpose):
+        return tuple(input_shape[axis] for axis in op.permutation)
+    if isinstance(op, ResizeNearest):
+        return (op.rows.size, op.columns.size, input_shape[-1])
     return None
+
+
+def broadcasts(shape: Shape, other: Shape) -> bool:
+    """Whether a tensor of the shape `other` may be the second of an Elementwise on `shape`."""
+    if other == (1,):
+        return True
+    return len(shape) == len(other) and all(
+        side in (1, wide) for side, wide in zip(other, shape, strict=True)
+    )
 
 
 def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
@@ -92,5 +120,9 @@ def weight_bytes(op: Op) -> int:
 
 
 def parameter_bytes(op: Op) -> int:
-    """Bytes of packed weights and int32 biases."""
-    return weight_bytes(op) + (4 * int(op.bias.size) if isinstance(op, Weighted) else 0)
+    """Bytes of packed weights and int32 biases, of constants and of tables."""
+    if isinstance(op, Weighted):
+        return weight_bytes(op) + 4 * int(op.bias.size)
+    tables = {Constant: "value", Lookup: "table", Mean: "steps", Softmax: "exponentials"}
+    name = tables.get(type(op))
+    return 0 if name is None else int(getattr(op, name).nbytes)

@@ -26,20 +26,7 @@ from numpy.typing import NDArray
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.network.network import Network
-from tinykit.network.ops import (
-    Add,
-    AvgPool2D,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    MaxPool2D,
-    Op,
-    Requantize,
-    Rescale,
-    Reshape,
-    Tensor,
-    Threshold,
-)
+from tinykit.network.ops import KINDS, Op, Requantize, Rescale, Tensor, Threshold
 
 FORMAT = "tinykit network"
 VERSION = 1
@@ -50,10 +37,7 @@ _SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
 _SEAL_BYTES = 71
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _DTYPES = tuple(np.dtype(one) for one in (np.bool_, np.int8, np.int32, np.float64))
-_KINDS: dict[str, type[Op]] = {
-    kind.__name__: kind
-    for kind in (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Add, Reshape)
-}
+_KINDS: dict[str, type[Op]] = {kind.__name__: kind for kind in KINDS}
 
 Json = Any
 Arrays = dict[str, NDArray[Any]]
@@ -437,4 +421,16 @@ _READERS: dict[str, Callable[[Json, Arrays], Any]] = {
     "bias": _named_array,
     "requantize": _requantize,
     "rescale": _rescale,
+    "table": _named_array,
+    "axes": lambda value, _: _integers(value),
+    "first": lambda value, _: _integer(value),
+    "steps": _named_array,
+    "exponentials": _named_array,
+    "value": lambda value, arrays: value if isinstance(value, int) else _named_array(value, arrays),
+    "begin": lambda value, _: _integers(value),
+    "step": lambda value, _: _integers(value),
+    "axis": lambda value, _: _integer(value),
+    "permutation": lambda value, _: _integers(value),
+    "rows": _named_array,
+    "columns": _named_array,
 }

@@ -23,7 +23,7 @@ class Row:
         activation_bits: of the output.
         macs: multiply-accumulates of one inference.
         weight_bytes: the weights packed at their width.
-        parameter_bytes: weights and int32 biases.
+        parameter_bytes: weights and int32 biases, constants and tables.
         activation_bytes: the packed output.
     """
 
@@ -49,7 +49,9 @@ def summary(network: Network) -> list[Row]:
 
 
 def _row(network: Network, op: Op) -> Row:
-    source, result = network.tensor(op.inputs[0]), network.tensor(op.output)
+    result = network.tensor(op.output)
+    # What has no input is its own.
+    source = network.tensor(op.inputs[0]) if op.inputs else result
     return Row(
         name=op.name,
         op=type(op).__name__,

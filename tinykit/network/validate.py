@@ -11,11 +11,14 @@ import numpy as np
 from tinykit.errors import TinykitError
 from tinykit.network import shapes
 from tinykit.network.ops import (
-    Add,
+    KINDS,
     AvgPool2D,
+    Concat,
+    Constant,
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Elementwise,
     MaxPool2D,
     Op,
     Requantize,
@@ -27,7 +30,6 @@ from tinykit.network.ops import (
     Windowed,
     integer_range,
 )
-from tinykit.network.requantize import ADD_LEFT_SHIFT
 
 if TYPE_CHECKING:
     from tinykit.network.network import Network
@@ -39,8 +41,6 @@ MAX_SIDE = (1 << 16) - 1
 
 # Room is left above the accumulator for the output's zero point, which is added after scaling.
 ACCUMULATOR_LIMIT = (1 << 31) - (1 << 8)
-
-_KINDS = (Conv2D, DepthwiseConv2D, Dense, AvgPool2D, MaxPool2D, Add, Reshape)
 
 
 def validate(network: Network) -> None:
@@ -79,7 +79,8 @@ def accumulator_bounds(op: Weighted, source: Tensor) -> np.ndarray[Any, np.dtype
     return np.asarray(np.abs(op.bias.astype(np.int64)) + widest * total)
 
 
-def _fail(network: Network, what: str, *, place: str = "", remedy: str) -> TinykitError:
+def fail(network: Network, what: str, *, place: str = "", remedy: str) -> TinykitError:
+    """An error that names the network, and the layer or tensor in it."""
     where = f"network {network.name}" + (f", {place}" if place else "")
     return TinykitError(what, where=where, remedy=remedy)
 
@@ -91,20 +92,20 @@ def _check_names(network: Network) -> None:
         ("label", list(network.labels)),
     ):
         if not names:
-            raise _fail(network, f"has no {kind}s.", remedy="A network needs at least one.")
+            raise fail(network, f"has no {kind}s.", remedy="A network needs at least one.")
         seen: set[str] = set()
         for name in names:
             if not isinstance(name, str) or not name:
-                raise _fail(network, f"a {kind} has no name.", remedy="Name each one.")
+                raise fail(network, f"a {kind} has no name.", remedy="Name each one.")
             if name in seen:
-                raise _fail(
+                raise fail(
                     network, f"two {kind}s are called {name!r}.", remedy="Give each its own name."
                 )
             seen.add(name)
     if not isinstance(network.name, str) or not network.name:
-        raise _fail(network, "the network has no name.", remedy="Name it.")
+        raise fail(network, "the network has no name.", remedy="Name it.")
     if network.rounding != "double":
-        raise _fail(
+        raise fail(
             network, f"rounding {network.rounding!r} is unknown.", remedy='Only "double" is known.'
         )
 
@@ -112,7 +113,7 @@ def _check_names(network: Network) -> None:
 def _check_tensor(network: Network, tensor: Tensor) -> None:
     place = f"tensor {tensor.name}"
     if tensor.bits not in KNOWN_BITS:
-        raise _fail(
+        raise fail(
             network,
             f"{tensor.bits} bits are not supported.",
             place=place,
@@ -120,7 +121,7 @@ def _check_tensor(network: Network, tensor: Tensor) -> None:
         )
     whole = all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in tensor.shape)
     if len(tensor.shape) not in (1, 3) or not whole or math.prod(tensor.shape) > MAX_ELEMENTS:
-        raise _fail(
+        raise fail(
             network,
             f"shape {tensor.shape} is not (height, width, channels) or (features,), "
             f"each 1 to {MAX_SIDE}.",
@@ -128,12 +129,12 @@ def _check_tensor(network: Network, tensor: Tensor) -> None:
             remedy="Give a signal as (steps, 1, channels), without a batch axis.",
         )
     if not (math.isfinite(tensor.scale) and tensor.scale > 0):
-        raise _fail(
+        raise fail(
             network, f"scale {tensor.scale} is not positive.", place=place, remedy="Calibrate it."
         )
     low, high = (0, 0) if tensor.bits == 1 else integer_range(tensor.bits)
     if not isinstance(tensor.zero_point, int) or not low <= tensor.zero_point <= high:
-        raise _fail(
+        raise fail(
             network,
             f"zero point {tensor.zero_point} is outside {low}..{high}.",
             place=place,
@@ -145,33 +146,26 @@ def _check_order(network: Network) -> None:
     known = {tensor.name for tensor in network.tensors}
     for end in (network.input, network.output):
         if end not in known:
-            raise _fail(network, f"has no tensor {end!r}.", remedy="Name an existing tensor.")
+            raise fail(network, f"has no tensor {end!r}.", remedy="Name an existing tensor.")
     ready, read = {network.input}, set[str]()
     for op in network.ops:
         place = f"layer {op.name}"
-        wanted = 2 if isinstance(op, Add) else 1
-        if len(op.inputs) != wanted:
-            raise _fail(
-                network,
-                f"has {len(op.inputs)} inputs.",
-                place=place,
-                remedy=f"Give it {('one', 'two')[wanted - 1]}.",
-            )
+        _check_input_count(network, op)
         for name in (*op.inputs, op.output):
             if name not in known:
-                raise _fail(
+                raise fail(
                     network, f"refers to no tensor {name!r}.", place=place, remedy="Declare it."
                 )
         for name in op.inputs:
             if name not in ready:
-                raise _fail(
+                raise fail(
                     network,
                     f"reads {name!r} before it is computed.",
                     place=place,
                     remedy="Put the layers in the order in which they run.",
                 )
         if op.output in ready:
-            raise _fail(
+            raise fail(
                 network,
                 f"writes {op.output!r}, which something else wrote.",
                 place=place,
@@ -182,13 +176,31 @@ def _check_order(network: Network) -> None:
     _check_all_used(network, known, ready, read)
 
 
+def _check_input_count(network: Network, op: Op) -> None:
+    count = len(op.inputs)
+    wanted = "one"
+    if isinstance(op, Concat):
+        good, wanted = count > 0, "at least one"
+    elif isinstance(op, Constant):
+        good, wanted = count == 0, "none"
+    elif isinstance(op, Elementwise):
+        good, wanted = count == 2, "two"
+    else:
+        good = count == 1
+    if not good:
+        raise fail(
+            network,
+            f"has {count} inputs.",
+            place=f"layer {op.name}",
+            remedy=f"Give it {wanted}.",
+        )
+
+
 def _check_all_used(network: Network, known: set[str], ready: set[str], read: set[str]) -> None:
     for name in sorted(known - ready):
-        raise _fail(
-            network, "is computed by no layer.", place=f"tensor {name}", remedy="Remove it."
-        )
+        raise fail(network, "is computed by no layer.", place=f"tensor {name}", remedy="Remove it.")
     for name in sorted(ready - read - {network.output}):
-        raise _fail(
+        raise fail(
             network,
             "is read by no layer and is not the output.",
             place=f"tensor {name}",
@@ -198,60 +210,74 @@ def _check_all_used(network: Network, known: set[str], ready: set[str], read: se
 
 def _check_op(network: Network, op: Op) -> None:
     place = f"layer {op.name}"
-    if type(op) not in _KINDS:
-        raise _fail(
+    if type(op) not in KINDS:
+        raise fail(
             network,
             f"operator {type(op).__name__} is unknown.",
             place=place,
-            remedy=f"Known are {', '.join(kind.__name__ for kind in _KINDS)}.",
+            remedy=f"Known are {', '.join(kind.__name__ for kind in KINDS)}.",
         )
+    if not isinstance(op, Weighted | Windowed | Reshape):
+        from tinykit.network.validate_ops import check_op
+
+        check_op(network, op)
+        return
     source, result = network.tensor(op.inputs[0]), network.tensor(op.output)
     if isinstance(op, Weighted):
         _check_weights(network, op, source)
     if isinstance(op, Windowed):
         _check_window(network, op, source)
-    expected = shapes.output_shape(op, source.shape)
     if isinstance(op, Dense) and source.shape != (op.weight.shape[1],):
-        raise _fail(
+        raise fail(
             network,
             f"takes {op.weight.shape[1]} features, but {source.name} is {source.shape}.",
             place=place,
             remedy="Put a Reshape before it, or fix the weights.",
         )
     if isinstance(op, Reshape) and math.prod(source.shape) != math.prod(result.shape):
-        raise _fail(
+        raise fail(
             network,
             f"cannot turn {source.shape} into {result.shape}.",
             place=place,
             remedy="Keep the number of elements.",
         )
-    if expected is not None and expected != result.shape:
-        raise _fail(
-            network,
-            f"gives {expected}, but {result.name} is {result.shape}.",
-            place=place,
-            remedy="Fix the tensor's shape, the stride or the padding.",
-        )
+    check_shape(network, op)
     if isinstance(op, Weighted):
         _check_requantize(network, op, source, result)
-    elif isinstance(op, Add):
-        _check_add(network, op, result)
     else:
         _check_unchanged(network, op, source, result)
 
 
-def _check_unchanged(network: Network, op: Op, source: Tensor, result: Tensor) -> None:
+def check_shape(network: Network, op: Op) -> None:
+    """The output has the shape that follows from the first input's."""
+    result = network.tensor(op.output)
+    expected = shapes.output_shape(op, network.tensor(op.inputs[0]).shape)
+    if expected is not None and expected != result.shape:
+        raise fail(
+            network,
+            f"gives {expected}, but {result.name} is {result.shape}.",
+            place=f"layer {op.name}",
+            remedy="Fix the tensor's shape, the stride or the padding.",
+        )
+
+
+def check_unchanged(network: Network, op: Op, source: Tensor, result: Tensor) -> None:
+    """Bits, scale and zero point of the output are those of the input."""
     before = (source.bits, source.scale, source.zero_point)
     after = (result.bits, result.scale, result.zero_point)
     if before != after:
-        raise _fail(
+        raise fail(
             network,
             f"changes (bits, scale, zero point) from {before} to {after}.",
             place=f"layer {op.name}",
-            remedy="Pools and reshapes keep them: give both tensors the same.",
+            remedy="It only moves or pools values: give both tensors the same.",
         )
+
+
+def _check_unchanged(network: Network, op: Op, source: Tensor, result: Tensor) -> None:
+    check_unchanged(network, op, source, result)
     if isinstance(op, AvgPool2D) and source.bits == 1:
-        raise _fail(
+        raise fail(
             network,
             "takes a mean of one-bit values, which one bit cannot hold.",
             place=f"layer {op.name}",
@@ -260,7 +286,7 @@ def _check_unchanged(network: Network, op: Op, source: Tensor, result: Tensor) -
     if isinstance(op, Reshape) and source.shape[-1] != result.shape[-1]:
         per_byte = 8 // source.bits
         if source.shape[-1] % per_byte or result.shape[-1] % per_byte:
-            raise _fail(
+            raise fail(
                 network,
                 f"reshapes {source.shape} to {result.shape}, "
                 f"whose pixels of {source.bits}-bit values do not fill whole bytes.",
@@ -273,14 +299,14 @@ def _check_window(network: Network, op: Windowed, source: Tensor) -> None:
     place = f"layer {op.name}"
     numbers = (*op.stride, *shapes.dilation(op), *shapes.kernel_size(op))
     if len(op.stride) != 2 or len(op.padding) != 4 or len(numbers) != 6 or min(numbers) < 1:
-        raise _fail(
+        raise fail(
             network,
             "stride, dilation and kernel are pairs of at least 1, padding is four numbers.",
             place=place,
             remedy="Give them as (height, width) and (top, bottom, left, right).",
         )
     if len(source.shape) != 3:
-        raise _fail(
+        raise fail(
             network,
             f"needs height, width and channels, but {source.name} is {source.shape}.",
             place=place,
@@ -289,7 +315,7 @@ def _check_window(network: Network, op: Windowed, source: Tensor) -> None:
     high, wide = shapes.extent(op)
     limits = (high, high, wide, wide)
     if any(not 0 <= pad < limit for pad, limit in zip(op.padding, limits, strict=True)):
-        raise _fail(
+        raise fail(
             network,
             f"padding {op.padding} must be less than the window {(high, wide)} and not negative.",
             place=place,
@@ -297,14 +323,14 @@ def _check_window(network: Network, op: Windowed, source: Tensor) -> None:
         )
     largest = MAX_SIDE if isinstance(op, AvgPool2D | MaxPool2D) else 255
     if max(numbers) > largest or max(op.padding) > 255:
-        raise _fail(
+        raise fail(
             network,
             f"stride, dilation or kernel is above {largest}, or padding above 255.",
             place=place,
             remedy="Use a smaller window or stride.",
         )
     if min(shapes.window_counts(op, source.shape)) < 1:
-        raise _fail(
+        raise fail(
             network,
             f"its window {(high, wide)} is larger than the padded {source.shape}.",
             place=place,
@@ -320,9 +346,9 @@ def _check_weights(network: Network, op: Weighted, source: Tensor) -> None:
         ("weight_scale", op.weight_scale, np.float64, 1),
         ("bias", op.bias, np.int32, 1),
     ):
-        _check_array(network, place, name, array, dtype, ndim)
+        check_array(network, place, name, array, dtype, ndim)
     if op.weight_bits not in KNOWN_BITS:
-        raise _fail(
+        raise fail(
             network,
             f"{op.weight_bits}-bit weights are not supported.",
             place=place,
@@ -331,7 +357,7 @@ def _check_weights(network: Network, op: Weighted, source: Tensor) -> None:
     _check_one_bit(network, op, source)
     largest = integer_range(op.weight_bits)[1]
     if np.abs(op.weight.astype(np.int16)).max() > largest:
-        raise _fail(
+        raise fail(
             network,
             f"has weights {op.weight.min()} to {op.weight.max()}, "
             f"but {op.weight_bits} bits hold {-largest} to {largest}.",
@@ -340,14 +366,14 @@ def _check_weights(network: Network, op: Weighted, source: Tensor) -> None:
         )
     channels = shapes.output_channels(op)
     if op.bias.shape != (channels,) or op.weight_scale.shape not in ((channels,), (1,)):
-        raise _fail(
+        raise fail(
             network,
             f"has {channels} channels, {op.bias.size} biases and {op.weight_scale.size} scales.",
             place=place,
             remedy="Give a bias a channel, and a weight scale a channel or one in all.",
         )
     if not (np.isfinite(op.weight_scale).all() and (op.weight_scale > 0).all()):
-        raise _fail(
+        raise fail(
             network,
             "a weight scale is not positive.",
             place=place,
@@ -362,21 +388,21 @@ def _check_one_bit(network: Network, op: Weighted, source: Tensor) -> None:
     if op.weight_bits != 1 and source.bits != 1:
         return
     if op.weight_bits != source.bits:
-        raise _fail(
+        raise fail(
             network,
             f"multiplies {op.weight_bits}-bit weights with the {source.bits}-bit {source.name}.",
             place=place,
             remedy="Give both one bit, or neither.",
         )
     if isinstance(op, DepthwiseConv2D):
-        raise _fail(
+        raise fail(
             network,
             "is a depthwise convolution of one-bit values.",
             place=place,
             remedy="Use a Conv2D, or 8, 4 or 2 bits.",
         )
     if not op.weight.all():
-        raise _fail(
+        raise fail(
             network,
             "has a weight of 0, but one bit holds -1 and 1.",
             place=place,
@@ -387,7 +413,7 @@ def _check_one_bit(network: Network, op: Weighted, source: Tensor) -> None:
 def _check_channels(network: Network, op: Weighted, source: Tensor) -> None:
     place = f"layer {op.name}"
     if isinstance(op, Conv2D) and op.weight.shape[3] != source.shape[-1]:
-        raise _fail(
+        raise fail(
             network,
             f"reads {op.weight.shape[3]} channels, but {source.name} has {source.shape[-1]}.",
             place=place,
@@ -396,7 +422,7 @@ def _check_channels(network: Network, op: Weighted, source: Tensor) -> None:
     if isinstance(op, DepthwiseConv2D):
         given = source.shape[-1] * op.depth_multiplier
         if op.depth_multiplier < 1 or op.weight.shape[-1] != given:
-            raise _fail(
+            raise fail(
                 network,
                 f"has {op.weight.shape[-1]} filters, but {source.name} has {source.shape[-1]} "
                 f"channels and the depth multiplier is {op.depth_multiplier}.",
@@ -405,9 +431,10 @@ def _check_channels(network: Network, op: Weighted, source: Tensor) -> None:
             )
 
 
-def _check_array(
+def check_array(
     network: Network, place: str, name: str, array: object, dtype: type[np.generic], ndim: int
 ) -> None:
+    """`array` is a filled NumPy array of that type and so many dimensions."""
     if (
         not isinstance(array, np.ndarray)
         or array.dtype != dtype
@@ -419,7 +446,7 @@ def _check_array(
             if isinstance(array, np.ndarray)
             else type(array).__name__
         )
-        raise _fail(
+        raise fail(
             network,
             f"{name} is {found}.",
             place=place,
@@ -430,7 +457,7 @@ def _check_array(
 def _check_requantize(network: Network, op: Weighted, source: Tensor, result: Tensor) -> None:
     place, step = f"layer {op.name}", op.requantize
     if isinstance(step, Threshold) != (result.bits == 1):
-        raise _fail(
+        raise fail(
             network,
             f"gives the {result.bits}-bit {result.name} by a {type(step).__name__}.",
             place=place,
@@ -443,21 +470,22 @@ def _check_requantize(network: Network, op: Weighted, source: Tensor, result: Te
         return
     _check_per_channel(network, op, "multiplier", step.multiplier, np.int32)
     _check_per_channel(network, op, "shift", step.shift, np.int32)
-    if not _multipliers_in_range(step):
-        raise _fail(
+    if not multipliers_in_range(step):
+        raise fail(
             network,
             "a multiplier is not 0 or in [2^30, 2^31), or a shift is outside -31..30.",
             place=place,
             remedy="Make them with tinykit.network.requantize.quantize_multiplier.",
         )
-    _check_clamp(network, op, step, result)
+    check_clamp(network, op, step, result)
     _check_overflow(network, op, source)
 
 
-def _check_clamp(network: Network, op: Op, step: Requantize | Rescale, result: Tensor) -> None:
+def check_clamp(network: Network, op: Op, step: Requantize | Rescale, result: Tensor) -> None:
+    """The clamp lies within the output's width."""
     low, high = integer_range(result.bits)
     if not low <= step.low <= step.high <= high:
-        raise _fail(
+        raise fail(
             network,
             f"clamps to {step.low}..{step.high}, outside the {low}..{high} of {result.name}.",
             place=f"layer {op.name}",
@@ -465,57 +493,14 @@ def _check_clamp(network: Network, op: Op, step: Requantize | Rescale, result: T
         )
 
 
-def _check_add(network: Network, op: Add, result: Tensor) -> None:
-    place, step = f"layer {op.name}", op.rescale
-    for name in op.inputs:
-        one = network.tensor(name)
-        if (one.shape, one.bits) != (result.shape, result.bits):
-            raise _fail(
-                network,
-                f"adds {name}, {one.shape} of {one.bits} bits, "
-                f"but {result.name} is {result.shape} of {result.bits} bits.",
-                place=place,
-                remedy="Give both inputs and the output one shape and one width.",
-            )
-    if result.bits == 1:
-        raise _fail(
-            network,
-            "adds one-bit values, whose sum one bit cannot hold.",
-            place=place,
-            remedy="Let the layers before it give 8, 4 or 2 bits.",
-        )
-    factors = [*zip(step.input_multiplier, step.input_shift, strict=False)]
-    normal = all(m == 0 or 1 << 30 <= m < 1 << 31 for m, _ in factors)
-    normal = normal and all(-31 <= shift <= 0 for _, shift in factors)
-    # Twice the larger scale is the common one, so one factor is 1/2 and no sum can overflow.
-    if not normal or len(factors) != 2 or (1 << 30, 0) not in factors:
-        raise _fail(
-            network,
-            f"has the input factors {factors}.",
-            place=place,
-            remedy="Make them with tinykit.network.requantize.add_rescale.",
-        )
-    multiplier = step.output_multiplier
-    normal = multiplier == 0 or 1 << 30 <= multiplier < 1 << 31
-    if not normal or not -31 <= step.output_shift <= 0 or step.left_shift != ADD_LEFT_SHIFT:
-        raise _fail(
-            network,
-            f"has the output factor {(multiplier, step.output_shift)} "
-            f"and the left shift {step.left_shift}.",
-            place=place,
-            remedy="Make them with tinykit.network.requantize.add_rescale.",
-        )
-    _check_clamp(network, op, step, result)
-
-
 def _check_per_channel(
     network: Network, op: Weighted, name: str, array: object, dtype: type[np.generic]
 ) -> None:
     place, channels = f"layer {op.name}", shapes.output_channels(op)
-    _check_array(network, place, name, array, dtype, 1)
+    check_array(network, place, name, array, dtype, 1)
     assert isinstance(array, np.ndarray)
     if array.shape != (channels,):
-        raise _fail(
+        raise fail(
             network,
             f"has {channels} channels, but {array.size} values of {name}.",
             place=place,
@@ -523,7 +508,8 @@ def _check_per_channel(
         )
 
 
-def _multipliers_in_range(step: Requantize) -> bool:
+def multipliers_in_range(step: Requantize) -> bool:
+    """Whether all factors are normal, or 0."""
     multiplier, shift = step.multiplier.astype(np.int64), step.shift
     normal = (multiplier == 0) | (multiplier >= 1 << 30)
     return bool(normal.all() and (shift >= -31).all() and (shift <= 30).all())
@@ -538,7 +524,7 @@ def _check_overflow(network: Network, op: Weighted, source: Tensor) -> None:
     worst = np.ldexp(bounds.astype(np.float64), left)
     if bounds.max() > ACCUMULATOR_LIMIT or worst.max() > ACCUMULATOR_LIMIT:
         channel = int(worst.argmax())
-        raise _fail(
+        raise fail(
             network,
             f"the accumulator of channel {channel} can reach {worst[channel]:.4g}, "
             "beyond the 32 bits that the device has.",
@@ -551,7 +537,7 @@ def _check_overflow(network: Network, op: Weighted, source: Tensor) -> None:
 def _check_ends(network: Network) -> None:
     result = network.tensor(network.output)
     if result.shape != (len(network.labels),):
-        raise _fail(
+        raise fail(
             network,
             f"has {len(network.labels)} labels, but the output is {result.shape}.",
             remedy="Give as many labels as the last layer has outputs.",
@@ -564,7 +550,7 @@ def _check_ends(network: Network) -> None:
     made = (tuple(frontend.output_shape), 8, float(frontend.scale), frontend.zero_point)
     taken = (source.shape, source.bits, source.scale, source.zero_point)
     if made != taken:
-        raise _fail(
+        raise fail(
             network,
             f"the {frontend.kind} front end gives (shape, bits, scale, zero point) {made}, "
             f"but the input takes {taken}.",
@@ -579,7 +565,7 @@ def _check_json(network: Network) -> None:
     try:
         describe(network)
     except (TypeError, ValueError) as error:
-        raise _fail(
+        raise fail(
             network,
             f"does not fit in a file: {error}.",
             remedy="Keep only text, finite Python (not NumPy) numbers, lists and dictionaries "
