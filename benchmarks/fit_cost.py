@@ -33,7 +33,8 @@ from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.cost import FORMAT, core_of
 from tinykit.codegen.counts import Counts, counts_of
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels, poolable
+from tinykit.codegen.kernels import choose_kernels, poolable
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import Layout, plan_layers
 from tinykit.codegen.project import generate
 from tinykit.emulators.qemu import plugin

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, Matmul, Scaling
+from tinykit.codegen.layer import Layer, Matmul, Scaling
 from tinykit.codegen.variants import ROWS
 
 Counts = dict[str, dict[str, int]]
