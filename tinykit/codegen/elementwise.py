@@ -18,6 +18,9 @@ from tinykit.network.shapes import Shape
 
 # As in firmware/src/kernels/product.h: shifts beyond these give the same outputs as these.
 _MOST_RIGHT, _MOST_LEFT = 18, 13
+# Kinds that have the params, and the file, of another.
+_SHARED = {"add_halves": "add", "mul_steep": "mul"}
+_FILES = {"mul_steep": "mul"}
 
 
 def elementwise_layer(
@@ -35,7 +38,8 @@ def elementwise_layer(
     if isinstance(op, ops.Sum):
         return _sum(index, op, (a, b), y, isa)
     if isinstance(op, Mul):
-        kind, fields = "mul", _product_fields("scale", op.requantize, 0, y)
+        fields = _product_fields("scale", op.requantize, 0, y)
+        kind = "mul" if fields["scale.away"] else "mul_steep"
     else:
         assert isinstance(op, PRelu)
         kind = "prelu"
@@ -56,8 +60,8 @@ def _layer(index: int, op: Elementwise, kind: str, fields: dict[str, int], *, sa
         op=op,
         kind=kind,
         function=f"tk_{kind}",
-        params_type="tk_add_params" if kind == "add_halves" else f"tk_{kind}_params",
-        sources=(f"kernels/{kind}.c",),
+        params_type=f"tk_{_SHARED.get(kind, kind)}_params",
+        sources=(f"kernels/{_FILES.get(kind, kind)}.c",),
         fields=fields,
         overlap=overlap.ELEMENTWISE,
         others=overlap.ELEMENTWISE if same else overlap.NONE,
@@ -102,7 +106,6 @@ def _product_fields(name: str, requantize: Requantize, which: int, y: Tensor) ->
     multiplier = int(requantize.multiplier[which])
     # Where nothing gets through, the shift does not matter and must not overflow.
     right = -int(requantize.shift[which]) if multiplier else 1
-    above = y.zero_point - requantize.low
     if right > 0:
         right = min(right, _MOST_RIGHT)
         constant, shift, left, away = 1 + (1 << right), right + 1, 2, -2
@@ -110,7 +113,7 @@ def _product_fields(name: str, requantize: Requantize, which: int, y: Tensor) ->
         constant, shift, left, away = 1, 1, 2 + min(-right, _MOST_LEFT), 0
     return {
         f"{name}.multiplier": multiplier,
-        f"{name}.constant": constant + (above << shift),
+        f"{name}.constant": constant + (y.zero_point << shift),
         f"{name}.left": left,
         f"{name}.shift": shift,
         f"{name}.away": away,

@@ -56,6 +56,7 @@ _KINDS = {
     "add_rescaled": "addition",
     "add_table": "addition",
     "mul": "multiplication",
+    "mul_steep": "multiplication",
     "prelu": "PReLU",
     "lookup": "a function of one value",
     "mean": "mean",

@@ -36,7 +36,10 @@ def _broadcast(layer: Layer, core: Core) -> Pieces:
 
 def _lookup(layer: Layer, core: Core) -> Pieces:
     values = layer.fields["values"]
-    return {layer.function: {"calls": 1, "fours": values // 4, "rest": values % 4}}
+    vectors = values // 16 if core.isa == "mve" else 0
+    left = values - 16 * vectors
+    loops = {"calls": 1, "vectors": vectors, "fours": left // 4, "rest": left % 4}
+    return {layer.function: loops}
 
 
 def _mean(layer: Layer, core: Core) -> Pieces:
@@ -137,6 +140,7 @@ TURNS: dict[str, Callable[[Layer, Core], Pieces]] = {
     "add_broadcast": _broadcast,
     "add_rescaled": _broadcast,
     "mul": _broadcast,
+    "mul_steep": _broadcast,
     "prelu": _broadcast,
     "lookup": _lookup,
     "mean": _mean,

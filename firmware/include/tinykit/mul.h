@@ -24,6 +24,10 @@ typedef struct {
     uint8_t range;
 } tk_mul_params;
 
+// For products times a factor below one half.
 tk_status tk_mul(const tk_mul_params *p, const void *a, const void *b, void *out);
+
+// For any factor.
+tk_status tk_mul_steep(const tk_mul_params *p, const void *a, const void *b, void *out);
 
 #endif

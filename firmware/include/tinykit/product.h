@@ -9,7 +9,8 @@
 typedef struct {
     // From 2^30 to 2^31 - 1, or 0.
     int32_t multiplier;
-    // What is added to the scaled product: what rounds, and the zero point above the least output.
+    // What is added to the scaled product: what rounds, and the zero point of the
+    // output.
     int32_t constant;
     // Left shift of the product before the multiplication, 2 to 15.
     uint8_t left;

@@ -23,7 +23,7 @@ static int32_t steps_reached(const int32_t *steps, int32_t count, int32_t sum)
     return low;
 }
 
-static int8_t mean_of(const tk_mean_params *p, int32_t sum)
+static int32_t mean_of(const tk_mean_params *p, int32_t sum)
 {
     int32_t value;
     if (p->steps != NULL) {
@@ -31,9 +31,8 @@ static int8_t mean_of(const tk_mean_params *p, int32_t sum)
     } else {
         const int32_t wide = (int32_t)((uint32_t)sum << p->left);
         value = tk_high_sum(wide, p->factor, p->offset) >> p->shift;
-        value = value < 0 ? 0 : value > p->range ? p->range : value;
     }
-    return (int8_t)(value + p->low);
+    return tk_clamp_above(value + p->low, p->low, p->range);
 }
 
 #endif

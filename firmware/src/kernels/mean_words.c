@@ -32,7 +32,7 @@ static void mean_word(const tk_mean_params *p, const uint8_t *tap, int8_t *out)
         tap = sum_words(tap, p->tap_step, taps, sum);
     }
     for (uint32_t i = 0; i < 4; ++i) {
-        out[i] = mean_of(p, sum[i]);
+        out[i] = (int8_t)mean_of(p, sum[i]);
     }
 }
 

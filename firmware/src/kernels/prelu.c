@@ -11,10 +11,9 @@ TK_INLINE void prelu_row(const tk_prelu_params *params, const int8_t *a, const i
     const tk_prelu_params k = *params;
     for (; n != 0; --n, b += step) {
         const int32_t x = *a++ - k.zero_point_a;
-        const int32_t value =
-            x >= 0 ? tk_scale_product(&k.positive, x, k.range)
-                   : tk_scale_product(&k.negative, x * (*b - k.zero_point_b), k.range);
-        *out++ = (int8_t)(value + k.low);
+        const int32_t value = x >= 0 ? tk_scale_any(&k.positive, x)
+                                     : tk_scale_any(&k.negative, x * (*b - k.zero_point_b));
+        *out++ = (int8_t)tk_clamp_above(value, k.low, k.range);
     }
 }
 
