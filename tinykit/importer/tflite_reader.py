@@ -24,22 +24,30 @@ MAX_ELEMENTS = 1 << 26
 MAX_RANK = 6
 
 
-def read_tflite(path: Path) -> Graph:
-    """The model in a file.
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, and not much more than the limit of one that is larger.
 
     Raises:
-        TinykitError: the file cannot be read, or as `parse_tflite`.
+        TinykitError: it cannot be read.
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(flatbuffer.MAX_BYTES + 1)
+            return stream.read(flatbuffer.MAX_BYTES + 1)
     except OSError as error:
         raise TinykitError(
             f"cannot be read: {error.strerror or error}.",
             where=path,
             remedy="Name a .tflite file.",
         ) from error
-    return parse_tflite(data, path.name)
+
+
+def read_tflite(path: Path) -> Graph:
+    """The model in a file.
+
+    Raises:
+        TinykitError: the file cannot be read, or as `parse_tflite`.
+    """
+    return parse_tflite(read_bytes(path), path.name)
 
 
 def parse_tflite(data: bytes, source: str = "model.tflite") -> Graph:
@@ -233,7 +241,7 @@ def _node(index: int, table: Table, codes: Sequence[Table], names: Sequence[str]
         kind = f"CUSTOM {code['custom_code'][:80]}"
     inputs, outputs = (_refer(table[end], names, f"layer {index}") for end in ("inputs", "outputs"))
     if not outputs or "" in outputs:
-        raise _fail("has no output.", f"layer {index} ({kind})")
+        raise _fail("has no output.", f"{index} {kind}")
     options = table["builtin_options"] or _defaults(kind)
     return Node(
         kind,
