@@ -31,17 +31,16 @@ def import_model(
     from tinykit.network import summary
 
     directory, imported = import_run(model, out, labels)
+    found = {row.name: row for row in summary(imported.network)}
     if as_json:
-        show_json(
-            {"run": directory, "layers": [row.as_dict() for row in summary(imported.network)]}
-        )
+        show_json({"run": directory, "layers": [row.as_dict() for row in found.values()]})
         return
-    rows = [(name, ", ".join(ops) or "-") for name, ops in imported.became]
-    show_table(model.name, ("layer of the model", "became"), rows, right=9)
-    shapes = [
-        (row.name, row.op, "x".join(map(str, row.output_shape)), row.macs, row.parameter_bytes)
-        for row in summary(imported.network)
-    ]
-    columns = ("layer", "op", "output", "MACs", "parameter bytes")
-    show_table("Network", columns, shapes, right=3)
+    rows = []
+    for node, ops in imported.became:
+        made = [found[op] for op in ops]
+        shape = "x".join(map(str, made[-1].output_shape)) if made else None
+        macs, size = (sum(getattr(row, key) for row in made) for key in ("macs", "parameter_bytes"))
+        rows.append((node, ", ".join(ops) or "-", shape, macs, size))
+    columns = ("layer of the model", "became", "output", "MACs", "parameter bytes")
+    show_table(model.name, columns, rows, right=2)
     show(f"run: [bold]{directory}[/bold]   next: tinykit run {directory} --board mps2_an386")

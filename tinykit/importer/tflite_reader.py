@@ -245,7 +245,7 @@ def _node(index: int, table: Table, codes: Sequence[Table], names: Sequence[str]
     options = table["builtin_options"] or _defaults(kind)
     return Node(
         kind,
-        f"layer {index} ({kind}, {outputs[0][:80]})",
+        f"{index} {kind}",
         inputs,
         outputs,
         options | _words(options),
