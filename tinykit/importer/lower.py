@@ -104,10 +104,6 @@ def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> I
             continue
         else:
             SUPPORTED[node.kind](frame)
-    if not frame.ops:
-        raise TinykitError(
-            "has no layer that computes.", where=graph.source, remedy="Name another model."
-        )
     network = _network(frame, entry, result, labels, metadata)
     became = tuple((name, tuple(ops)) for name, ops in frame.became.items())
     return Imported(network, became)

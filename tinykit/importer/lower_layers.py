@@ -289,9 +289,8 @@ def mean(frame: Frame) -> None:
     if count * 256 > _MOST_SUMS:
         raise refuse(node, f"is over {count} values.", f"Use at most {_MOST_SUMS >> 8}.")
     like = frame.like(node.outputs[0])
-    special = rank == 4 and bool(node.attributes.get("keep_dims")) and axes == [1, 2]
     sums = np.arange(-128 * count, 127 * count + 1)
-    outputs = _means(sums, count, x, like, special)
+    outputs = _means(sums, count, x, like)
     sides = tuple(1 if axis in over else side for axis, side in enumerate(x.shape))
     result = replace(like, shape=sides)
     unchanged = (x.scale, x.zero_point) == (like.scale, like.zero_point)
@@ -312,28 +311,19 @@ def mean(frame: Frame) -> None:
     frame.finish(frame.emit(Mean, [x], result, **fields))
 
 
-def _means(
-    sums: NDArray[np.int64], count: int, x: Tensor, like: Tensor, special: bool
-) -> NDArray[np.int64]:
+def _means(sums: NDArray[np.int64], count: int, x: Tensor, like: Tensor) -> NDArray[np.int64]:
     """What TFLite's MEAN gives for each sum of `count` integers.
 
-    It has three ways: for the two middle axes of an image that stay as sides of 1, an integer
-    multiplier; without a change of scale, a division towards zero; else float32.
+    The quotient of the scales becomes a multiplier, and a division of that by the count takes in
+    as many bits as the count has, but none that would leave the multiplication's range.
     """
-    if special:
-        multiplier, shift = quantize_multiplier(float(np.float32(x.scale) / np.float32(like.scale)))
-        centred = sums - count * x.zero_point
-        scaled = multiply_by_quantized_multiplier(centred, multiplier, shift)
-        half = count // 2
-        mean = np.sign(scaled) * ((np.abs(scaled) + half) // count) + like.zero_point
-    elif (x.scale, x.zero_point) == (like.scale, like.zero_point):
-        mean = np.sign(sums) * (np.abs(sums) // count)
-    else:
-        scale = np.float32(x.scale) / np.float32(like.scale)
-        bias = np.float32(-x.zero_point) * scale
-        real = sums.astype(np.float32) / np.float32(count)
-        scaled32 = (real * scale).astype(np.float32) + bias
-        mean = round_half_away(scaled32.astype(np.float64)).astype(np.int64) + like.zero_point
+    multiplier, shift = quantize_multiplier(
+        float(np.float32(x.scale)) / float(np.float32(like.scale))
+    )
+    finer = min(count.bit_length() - 1, 32, 31 + shift)
+    divided = (multiplier << finer) // count
+    centred = sums - count * x.zero_point
+    mean = multiply_by_quantized_multiplier(centred, divided, shift - finer) + like.zero_point
     return np.clip(mean, -128, 127)
 
 
