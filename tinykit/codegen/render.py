@@ -199,10 +199,27 @@ def _call(
     if layer.scaling is not None or layer.binary is not None:
         scratch = plan.scratch(layer.op.name)
         arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
-    call = f"{layer.function}({', '.join(arguments)});"
-    line = f"status = {call}"
-    # Broken where clang-format would; names are short enough for one break to do.
-    return [line] if len(line) <= _COLUMNS - _INDENT else ["status =", f"    {call}"]
+    return _broken("status = ", layer.function, arguments)
+
+
+def _broken(start: str, function: str, arguments: Sequence[str]) -> list[str]:
+    """The lines of a statement with a call, broken where clang-format would."""
+    call = f"{function}({', '.join(arguments)});"
+    if len(start) + len(call) <= _COLUMNS - _INDENT:
+        return [start + call]
+    if len(call) <= _COLUMNS - 2 * _INDENT:
+        return [start.rstrip(), " " * _INDENT + call]
+    # Arguments fill lines that begin behind the bracket.
+    lines = [f"{start}{function}("]
+    before = " " * len(lines[0])
+    for i, one in enumerate(arguments):
+        piece = one + (");" if i == len(arguments) - 1 else ",")
+        space = "" if i == 0 else " "
+        if len(lines[-1]) + len(space) + len(piece) > _COLUMNS - _INDENT:
+            lines.append(before + piece)
+        else:
+            lines[-1] += space + piece
+    return lines
 
 
 def _kernel_text(layer: Layer) -> str:
