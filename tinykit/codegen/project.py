@@ -33,7 +33,7 @@ from tinykit.templating import render_template
 METADATA = "tinykit.json"
 FORMAT = 1
 # What every firmware has, below firmware/src.
-_BASE_SOURCES = ("crc.c", "marks.c", "packing.c", "record.c", "status.c")
+_BASE_SOURCES = ("crc.c", "marks.c", "network.c", "packing.c", "record.c", "status.c")
 
 
 @dataclass(frozen=True)
@@ -198,10 +198,9 @@ def _own_sources(
         "banner": banner(network),
         "board": board.id,
         "frontend": frontend is not None,
-        "model": {"input": {"bits": network.tensor(network.input).bits}},
         **vectors_context(vectors),
     }
-    for name in ("main.c", "vectors.h", "vectors.c"):
+    for name in ("main.c", "vectors.c"):
         files[name] = render_template(f"{name}.j2", **context)
     if frontend is not None:
         files |= render_frontend(frontend)

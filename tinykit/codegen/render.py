@@ -45,8 +45,6 @@ _KINDS = {
     "add_rescaled": "addition",
     "add_table": "addition",
 }
-_INDENT = 4
-_COLUMNS = 100
 
 
 def banner(network: Network) -> str:
@@ -147,17 +145,9 @@ def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
     ]
 
 
-def _call(ident: str, layer: Layer, plan: MemoryPlan) -> list[str]:
-    """The lines of `status = function(...)`."""
-    tensors = (*layer.inputs, layer.op.output)
-    arguments = [f"&{ident}", *(f"&arena[{plan.offset(name)}]" for name in tensors)]
-    if layer.scaling is not None or layer.binary is not None:
-        scratch = plan.scratch(layer.op.name)
-        arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
-    call = f"{layer.function}({', '.join(arguments)});"
-    line = f"status = {call}"
-    # Broken where clang-format would; names are short enough for one break to do.
-    return [line] if len(line) <= _COLUMNS - _INDENT else ["status =", f"    {call}"]
+def _at(offset: int | None) -> str:
+    """A place in the arena, in C."""
+    return "NULL" if offset is None else f"&arena[{offset}]"
 
 
 def _kernel_text(layer: Layer) -> str:
@@ -216,19 +206,20 @@ def _layer_view(
     shapes = " + ".join(_shape(x) for x in inputs)
     return {
         "ident": ident,
-        "name_literal": c_string(layer.op.name),
         "title": f"Layer {layer.index}: {name}, {_KINDS[layer.kind]}",
         "comments": comments,
         "tables": _tables(idents[owner.op.name], owner),
         "structs": _structs(layer, idents, plan),
         "step": f"{layer.index}: {name}, {shapes} -> {_shape(y)}",
-        "call": _call(ident, layer, plan),
-        "out_offset": plan.offset(y.name),
+        "function": layer.function,
+        "inputs": [_at(plan.offset(x.name)) for x in inputs],
+        "output": _at(plan.offset(y.name)),
+        "scratch": _at(plan.scratch(layer.op.name)),
         "out_bytes": tensor_bytes(y),
     }
 
 
-def _end_view(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
+def _end_view(tensor: Tensor, plan: MemoryPlan, own: str) -> dict[str, Any]:
     values = int(np.prod(tensor.shape))
     channels = tensor.shape[-1]
     return {
@@ -238,7 +229,9 @@ def _end_view(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
         "channels": channels,
         "pixels": values // channels,
         "pixel_bytes": -(-channels * tensor.bits // 8),
-        "offset": plan.offset(tensor.name),
+        "place": _at(plan.offset(tensor.name)),
+        # Where values of 8 bits lie, or may lie.
+        "bytes": f"(int8_t *){_at(plan.offset(tensor.name))}" if tensor.bits == 8 else own,
     }
 
 
@@ -256,13 +249,25 @@ def class_names(network: Network) -> list[str]:
     return [f"class {i}" for i in range(count)]
 
 
-def _headers(layers: Sequence[Layer], ends: Sequence[dict[str, Any]]) -> list[str]:
-    headers = {"marks.h"}
-    for layer in layers:
-        headers |= {_HEADERS[part.params_type] for part in (layer, *layer.parts)}
-    if any(end["bits"] != 8 for end in ends):
-        headers.add("packing.h")
-    return sorted(headers)
+def _buffers(ends: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The buffers of values at the ends that are of fewer than 8 bits."""
+    comments = ("Features as integers of 8 bits.", "Scores as integers of 8 bits.")
+    return [
+        {"name": end["bytes"], "size": end["size"], "comment": comment}
+        for end, comment in zip(ends, comments, strict=True)
+        if end["bits"] != 8
+    ]
+
+
+def _joined(names: Sequence[str]) -> list[str]:
+    """Literals, one a line, that C joins to texts with an end each; the last end is C's own."""
+    literals = [c_string(name) for name in names] or ['""']
+    return [*(f'{one[:-1]}\\000"' for one in literals[:-1]), literals[-1]]
+
+
+def _headers(layers: Sequence[Layer]) -> list[str]:
+    parts = (part for layer in layers for part in (layer, *layer.parts))
+    return sorted({_HEADERS[part.params_type] for part in parts})
 
 
 def render_model(
@@ -281,11 +286,14 @@ def render_model(
     """
     names = [name for layer in layers for name in (layer.op.name, *_part_names(layer))]
     idents = unique_identifiers(names)
-    ends = [_end_view(network.tensor(name), plan) for name in (network.input, network.output)]
+    ends = [
+        _end_view(network.tensor(network.input), plan, "features"),
+        _end_view(network.tensor(network.output), plan, "scores"),
+    ]
     context = {
         "banner": banner(network),
         "tool_version": __version__,
-        "headers": _headers(layers, ends),
+        "headers": _headers(layers),
         "isa": isa,
         "plan": {"size": plan.size, "picture": _comment_lines(plan.picture())},
         "model": {
@@ -295,7 +303,9 @@ def render_model(
             "summary": _summary(network, layers),
             "input": ends[0],
             "output": ends[1],
-            "classes": [c_string(name) for name in class_names(network)],
+            "buffers": _buffers(ends),
+            "layer_names": _joined([layer.op.name for layer in layers]),
+            "class_names": _joined(class_names(network)),
             "layers": [_layer_view(network, layer, idents, plan) for layer in layers],
         },
     }

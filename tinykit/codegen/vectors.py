@@ -122,60 +122,27 @@ def _layer_crcs(network: Network, features: Int8Array) -> dict[str, int]:
 
 
 def vectors_context(vectors: Vectors) -> dict[str, object]:
-    """What the templates vectors.h, vectors.c and main.c need."""
+    """What the template vectors.c needs."""
     tables: list[dict[str, object]] = []
 
-    def add(name: str, c_type: str, size: str, items: list[str], comment: str) -> None:
+    def add(name: str, c_type: str, items: list[str], comment: str) -> None:
+        rows = table_rows(items)
+        count = len(items)
         tables.append(
-            {
-                "name": name,
-                "type": c_type,
-                "size": size,
-                "rows": table_rows(items),
-                "comment": comment,
-            }
+            {"name": name, "type": c_type, "count": count, "rows": rows, "comment": comment}
         )
 
     def integers(array: NDArray[np.generic]) -> list[str]:
         return [str(v) for v in array.reshape(-1).tolist()]
 
     if len(vectors.features):
-        add(
-            "tk_vector_features",
-            "int8_t",
-            "TK_VECTORS * TK_MODEL_INPUTS",
-            integers(vectors.features),
-            "Inputs of the model.",
-        )
-        add(
-            "tk_vector_scores",
-            "int8_t",
-            "TK_VECTORS * TK_MODEL_CLASSES",
-            integers(vectors.scores),
-            "What they must give.",
-        )
+        add("features", "int8_t", integers(vectors.features), "Inputs of the model.")
+        add("scores", "int8_t", integers(vectors.scores), "What they must give.")
     if len(vectors.clips):
-        add(
-            "tk_clip_samples",
-            "int16_t",
-            "TK_CLIPS * TK_CLIP_VALUES",
-            integers(vectors.clips),
-            "Recordings.",
-        )
-        add(
-            "tk_clip_features_crc",
-            "uint32_t",
-            "TK_CLIPS",
-            [f"0x{crc:08x}" for crc in vectors.clip_feature_crcs],
-            "CRC-32 of the features of each.",
-        )
-        add(
-            "tk_clip_scores",
-            "int8_t",
-            "TK_CLIPS * TK_MODEL_CLASSES",
-            integers(vectors.clip_scores),
-            "What they must give.",
-        )
+        crcs = [f"0x{crc:08x}" for crc in vectors.clip_feature_crcs]
+        add("samples", "int16_t", integers(vectors.clips), "Recordings.")
+        add("features_crc", "uint32_t", crcs, "CRC-32 of the features of each.")
+        add("clip_scores", "int8_t", integers(vectors.clip_scores), "What they must give.")
     values = int(np.prod(vectors.clips.shape[1:])) if len(vectors.clips) else 0
     return {
         "vectors": {"count": len(vectors.features)},
