@@ -324,18 +324,20 @@ class Survey:
         alone = [self._model_code(_one_layer(10, bits)) for bits in (8, 4)]
         layer = 0
         for network in _networks():
-            size, layers = self._model_code(network)
-            layer = max(layer, math.ceil((size - alone[0][0]) / (layers - 1)))
+            size, calls = self._model_code(network)
+            layer = max(layer, math.ceil((size - alone[0][0]) / (calls - 1)))
         return [max(size for size, _ in alone) - layer, layer]
 
     def _model_code(self, network: Network) -> tuple[int, int]:
-        """Bytes of model.c's code, and the number of layers."""
+        """Bytes of model.c's code, and the number of calls."""
         layout = lay_out(network, self._core.isa)
         place = f"model-{network.digest[:8]}"
         files = render_model(network, layout.layers, layout.plan, self._core.isa)
         self._write(f"src/{place}", files)
         (code,) = self._read(self._compiler.objects([f"{place}/model.c"]), _OBJECTS)
-        return sum(node[0] for node in code.nodes.values()), len(layout.layers)
+        return sum(node[0] for node in code.nodes.values()), sum(
+            len(layer.calls) or 1 for layer in layout.layers
+        )
 
     def _params(self) -> dict[str, int]:
         """sizeof of each params struct."""

@@ -12,14 +12,18 @@ static tk_status run_layers(tk_model_observer *observer, void *context)
     if (observer == NULL) {
         tk_mark_begin();
     }
-    for (uint32_t i = 0; i < tk_model.count; ++i) {
-        const tk_layer *layer = &tk_model.layers[i];
+    const tk_layer *end = tk_model.layers + tk_model.count;
+    unsigned done = 0;
+    for (const tk_layer *layer = tk_model.layers; layer != end; ++layer) {
         const tk_status status = layer->run(layer);
         if (status != TK_OK) {
             return status;
         }
+        if (layer->bytes == 0) {
+            continue;
+        }
         if (observer != NULL) {
-            observer(context, i, layer->out, layer->bytes);
+            observer(context, done++, layer->out, layer->bytes);
         } else {
             tk_mark_layer();
         }

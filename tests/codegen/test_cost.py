@@ -19,7 +19,8 @@ from tinykit.codegen.choice import Cheapest, lay_out_for, storage_of
 from tinykit.codegen.cost import CostModel, cost_model, fitted_cores
 from tinykit.codegen.counts import Core, counts_of
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels, first_of
+from tinykit.codegen.kernels import choose_kernels, first_of
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.project import METADATA
 from tinykit.errors import DoesNotFitError
 from tinykit.network import Network

@@ -32,7 +32,7 @@ class Code:
 
     Attributes:
         functions: those that model.c names.
-        layers: calls in model.c.
+        calls: of kernels, in model.c.
         frontend: its kind, or "" for none.
         clips: the firmware tests itself with recordings.
         classes: that the network tells apart.
@@ -40,7 +40,7 @@ class Code:
     """
 
     functions: frozenset[str]
-    layers: int
+    calls: int
     frontend: str
     clips: bool
     classes: int
@@ -125,5 +125,5 @@ def _reachable(core: Mapping[str, Any], port: str, code: Code) -> tuple[int, int
             kept.add(name)
             waiting += nodes[name][2:]
     base, layer = core["model"]
-    flash = sum(nodes[name][0] for name in kept) + base + layer * code.layers
+    flash = sum(nodes[name][0] for name in kept) + base + layer * code.calls
     return flash, sum(nodes[name][1] for name in kept)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, tensor_bytes
+from tinykit.codegen.layer import Layer, tensor_bytes
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
 from tinykit.codegen.variants import ROWS

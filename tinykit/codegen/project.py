@@ -15,7 +15,7 @@ from tinykit.codegen.budget import with_flash, within_flash
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.cost import CostModel, cost_model
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, tensor_bytes
+from tinykit.codegen.layer import Layer, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.plan import Layout, MemoryPlan
 from tinykit.codegen.render import banner, class_names, render_model

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from tinykit import __version__
+from tinykit.codegen.constants import HeldConstant, constants_of
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, Scaling, tensor_bytes
+from tinykit.codegen.layer import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.network import Network
-from tinykit.network.ops import Tensor, Windowed
+from tinykit.network.ops import Sub, Tensor, Windowed
 from tinykit.network.shapes import dilation, kernel_size
 from tinykit.templating import render_template
 
 _HEADERS = {
+    "tk_add_broadcast_params": "add.h",
     "tk_add_params": "add.h",
     "tk_add_rescaled_params": "add.h",
     "tk_add_table_params": "add.h",
@@ -27,8 +29,16 @@ _HEADERS = {
     "tk_conv2d_pool_params": "conv2d_pool.h",
     "tk_dense_params": "dense.h",
     "tk_depthwise_params": "depthwise.h",
+    "tk_lookup_params": "lookup.h",
+    "tk_mean_params": "mean.h",
+    "tk_move_params": "move.h",
+    "tk_mul_params": "mul.h",
+    "tk_pad_params": "move.h",
     "tk_pool_params": "pool.h",
+    "tk_prelu_params": "prelu.h",
     "tk_repack_params": "repack.h",
+    "tk_resize_nearest_params": "resize.h",
+    "tk_softmax_params": "softmax.h",
 }
 _KINDS = {
     "conv2d": "convolution",
@@ -41,9 +51,21 @@ _KINDS = {
     "maxpool2d": "maximum pooling",
     "repack": "reshape",
     "add": "addition",
+    "add_broadcast": "addition",
     "add_halves": "addition",
     "add_rescaled": "addition",
     "add_table": "addition",
+    "mul": "multiplication",
+    "mul_steep": "multiplication",
+    "prelu": "PReLU",
+    "lookup": "a function of one value",
+    "mean": "mean",
+    "softmax": "softmax",
+    "pad": "padding",
+    "slice": "a part",
+    "concat": "concatenation",
+    "transpose": "transposition",
+    "resize_nearest": "nearest pixels",
 }
 
 
@@ -92,8 +114,9 @@ def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
         tables.append(
             _table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])
         )
-    if layer.table is not None:
-        tables.append(_table(f"{ident}_table", "uint8_t", [str(int(v)) for v in layer.table]))
+    for name, array in layer.arrays.items():
+        items = [str(int(value)) for value in array]
+        tables.append(_table(f"{ident}_{name}", f"{array.dtype.name}_t", items))
     return tables
 
 
@@ -109,15 +132,14 @@ def _output_lines(s: Scaling) -> list[str]:
     ]
 
 
-def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
-    """The members of the params that are no numbers, as lines."""
-    ident = idents[layer.op.name]
+def _nested(idents: Mapping[str, str], ident: str, layer: Layer) -> list[str]:
+    """The members of the params that are no numbers, as lines; `ident` is that of the params."""
     if layer.binary is not None:
         one_bit = [".output = {.bits = 1},"]
         output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
         return [f".count = {layer.binary.function},", *output, f".stream = {ident}_stream,"]
-    if layer.table is not None:
-        return [f".table = {ident}_table,"]
+    if layer.arrays:
+        return [f".{name} = {ident}_{name}," for name in layer.arrays]
     if layer.parts:
         conv, pool = (idents[name] for name in _part_names(layer))
         run = layer.parts[1].function
@@ -150,6 +172,33 @@ def _at(offset: int | None) -> str:
     return "NULL" if offset is None else f"&arena[{offset}]"
 
 
+def _address(name: str, idents: Mapping[str, str], plan: MemoryPlan) -> str:
+    """Where a tensor lies, in C."""
+    if name in plan.constants:
+        return idents[_constant_name(plan.constants[name])]
+    return _at(plan.offset(name))
+
+
+def _steps(
+    network: Network, layer: Layer, idents: Mapping[str, str], plan: MemoryPlan
+) -> list[dict[str, Any]]:
+    """The calls of a layer; only the last one has written the whole output."""
+    names = _struct_names(layer) if layer.calls else (layer.op.name,)
+    sources = [(name,) for name in layer.inputs] if layer.calls else [layer.inputs]
+    whole = tensor_bytes(network.tensor(layer.op.output))
+    return [
+        {
+            "ident": idents[name],
+            "function": one.function,
+            "inputs": [_address(source, idents, plan) for source in inputs],
+            "output": _at(plan.offset(layer.op.output)),
+            "scratch": _at(plan.scratch(layer.op.name)),
+            "bytes": whole if name == names[-1] else 0,
+        }
+        for one, name, inputs in zip(layer.calls or (layer,), names, sources, strict=True)
+    ]
+
+
 def _kernel_text(layer: Layer) -> str:
     op = layer.op
     if not isinstance(op, Windowed) or layer.parts:
@@ -168,26 +217,35 @@ def _part_names(layer: Layer) -> tuple[str, ...]:
     return (layer.parts[0].op.name, f"{layer.op.name} strip") if layer.parts else ()
 
 
+def _struct_names(layer: Layer) -> tuple[str, ...]:
+    """Names of all constants of a layer, in the order of its structs."""
+    if layer.calls:
+        return tuple(f"{layer.op.name} part {i}" for i in range(len(layer.calls)))
+    return (*_part_names(layer), layer.op.name)
+
+
+def _constant_name(tensor: str) -> str:
+    """The name of the values of a tensor that lies in flash."""
+    return f"{tensor} values"
+
+
 def _structs(layer: Layer, idents: Mapping[str, str], plan: MemoryPlan) -> list[dict[str, Any]]:
     """The constants of a layer, those of its parts first."""
     backward = {"backward": 1} if layer.index in plan.backward else {}
-    parts: list[tuple[str, Layer, dict[str, int]]]
-    parts = [(name, part, {}) for name, part in zip(_part_names(layer), layer.parts, strict=True)]
     return [
         {
             "ident": idents[name],
             "params_type": one.params_type,
-            "fields": list((one.fields | changed).items()),
-            "nested": _nested(idents, one),
+            "fields": list((one.fields | (backward if one is layer else {})).items()),
+            "nested": _nested(idents, idents[name], one),
         }
-        for name, one, changed in [*parts, (layer.op.name, layer, backward)]
+        for name, one in zip(_struct_names(layer), layer.structs, strict=True)
     ]
 
 
 def _layer_view(
     network: Network, layer: Layer, idents: Mapping[str, str], plan: MemoryPlan
 ) -> dict[str, Any]:
-    ident = idents[layer.op.name]
     owner = layer.parts[0] if layer.parts else layer
     y = network.tensor(layer.op.output)
     inputs = [network.tensor(name) for name in layer.inputs]
@@ -205,17 +263,29 @@ def _layer_view(
         )
     shapes = " + ".join(_shape(x) for x in inputs)
     return {
-        "ident": ident,
-        "title": f"Layer {layer.index}: {name}, {_KINDS[layer.kind]}",
+        "title": f"Layer {layer.index}: {name}, {_kind(layer)}",
         "comments": comments,
-        "tables": _tables(idents[owner.op.name], owner),
+        "tables": [] if layer.calls else _tables(idents[owner.op.name], owner),
         "structs": _structs(layer, idents, plan),
         "step": f"{layer.index}: {name}, {shapes} -> {_shape(y)}",
-        "function": layer.function,
-        "inputs": [_at(plan.offset(x.name)) for x in inputs],
-        "output": _at(plan.offset(y.name)),
-        "scratch": _at(plan.scratch(layer.op.name)),
-        "out_bytes": tensor_bytes(y),
+        "steps": _steps(network, layer, idents, plan),
+    }
+
+
+def _kind(layer: Layer) -> str:
+    return "subtraction" if isinstance(layer.op, Sub) else _KINDS[layer.kind]
+
+
+def _constant_view(
+    network: Network, held: HeldConstant, idents: Mapping[str, str]
+) -> dict[str, Any]:
+    tensor = network.tensor(held.op.output)
+    return {
+        "title": f"Constant: {short_name(held.op.name)}",
+        "comment": describe(tensor),
+        "table": _table(
+            idents[_constant_name(tensor.name)], "int8_t", [str(v) for v in held.values.tolist()]
+        ),
     }
 
 
@@ -266,8 +336,7 @@ def _joined(names: Sequence[str]) -> list[str]:
 
 
 def _headers(layers: Sequence[Layer]) -> list[str]:
-    parts = (part for layer in layers for part in (layer, *layer.parts))
-    return sorted({_HEADERS[part.params_type] for part in parts})
+    return sorted({_HEADERS[one.params_type] for layer in layers for one in layer.structs})
 
 
 def render_model(
@@ -284,7 +353,9 @@ def render_model(
     Returns:
         file name to content, formatted.
     """
-    names = [name for layer in layers for name in (layer.op.name, *_part_names(layer))]
+    names = [name for layer in layers for name in _struct_names(layer)]
+    constants = constants_of(network, layers, plan)
+    names += [_constant_name(one.op.output) for one in constants]
     idents = unique_identifiers(names)
     ends = [
         _end_view(network.tensor(network.input), plan, "features"),
@@ -304,8 +375,10 @@ def render_model(
             "input": ends[0],
             "output": ends[1],
             "buffers": _buffers(ends),
+            "steps": sum(len(layer.calls) or 1 for layer in layers),
             "layer_names": _joined([layer.op.name for layer in layers]),
             "class_names": _joined(class_names(network)),
+            "constants": [_constant_view(network, one, idents) for one in constants],
             "layers": [_layer_view(network, layer, idents, plan) for layer in layers],
         },
     }

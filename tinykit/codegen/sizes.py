@@ -16,7 +16,8 @@ from typing import Any
 from tinykit.boards import Board
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.code_sizes import Code, code_bytes, params_bytes
-from tinykit.codegen.kernels import Layer
+from tinykit.codegen.constants import constants_of
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.codegen.render import class_names
 from tinykit.codegen.vectors import Vectors
@@ -75,7 +76,7 @@ def _code(
         functions.add("tk_unpack_pixel")
     return Code(
         functions=frozenset(functions),
-        layers=len(layers),
+        calls=sum(len(layer.calls) or 1 for layer in layers),
         frontend="" if frontend is None else frontend.kind,
         clips=frontend is not None and vectors is not None and len(vectors.clips) > 0,
         classes=math.prod(network.tensor(network.output).shape),
@@ -86,8 +87,7 @@ def _code(
 def _functions(layer: Layer) -> Iterator[str]:
     """C functions that a layer's call and constants name."""
     # The convolution of a "conv2d_pool" is not called as such.
-    called = (layer, *layer.parts[1:])
-    yield from (one.function for one in called)
+    yield from (one.function for one in (layer, *layer.parts[1:]))
     for one in (layer, *layer.parts):
         if one.matmul is not None:
             yield from (one.matmul.variant.expand, one.matmul.variant.multiply)
@@ -106,9 +106,7 @@ def _string_bytes(text: str) -> int:
 
 
 def _table_bytes(network: Network, board: Board, layers: Sequence[Layer]) -> int:
-    params = sum(
-        params_bytes(board, one.params_type) for layer in layers for one in (layer, *layer.parts)
-    )
+    params = sum(params_bytes(board, one.params_type) for layer in layers for one in layer.structs)
     return params + sum(layer.table_bytes for layer in layers) + _name_bytes(network, layers)
 
 
@@ -148,7 +146,8 @@ def estimate_layers(
     return Sizes(
         flash_parts={
             "weights": sum(layer.weight_bytes for layer in layers),
-            "tables": _table_bytes(network, board, layers),
+            "tables": _table_bytes(network, board, layers)
+            + sum(one.values.nbytes for one in constants_of(network, layers, plan)),
             "frontend": _frontend_tables(frontend, board),
             "vectors": 0 if vectors is None else vectors.nbytes,
             "code": code + board_name + _SLACK,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.codegen.kernels import is_alias
+from tinykit.codegen.moves import needs_no_code
 from tinykit.codegen.render import table_rows
 from tinykit.errors import TinykitError
 from tinykit.frontends import from_config
@@ -115,9 +115,8 @@ def _layer_crcs(network: Network, features: Int8Array) -> dict[str, int]:
     values = interpret_all(network, features[:1])
     crcs = {}
     for op in network.ops:
-        result = network.tensor(op.output)
-        if not is_alias(op, network.tensor(op.inputs[0]), result):
-            crcs[op.name] = fingerprint(values[op.output][0], result.bits)
+        if not needs_no_code(network, op):
+            crcs[op.name] = fingerprint(values[op.output][0], network.tensor(op.output).bits)
     return crcs
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer of a network as data: one call of a kernel with all that it is called with.
+// A layer of a network as data: a call of a kernel with all that it is called with. A layer that
+// takes several calls is as many of these.
 #ifndef TINYKIT_LAYER_H
 #define TINYKIT_LAYER_H
 
@@ -23,7 +24,7 @@ struct tk_layer {
     void *out;
     // Its scratch memory, aligned to four; null if it needs none.
     void *scratch;
-    // Bytes of the output.
+    // Bytes of the output; 0 if the next call writes to it too.
     uint32_t bytes;
 };
 

@@ -13,7 +13,7 @@
 typedef struct tk_network tk_network;
 
 struct tk_network {
-    // What is computed, in this order, and how many layers that is.
+    // What is called, in this order, and how many calls that is.
     const tk_layer *layers;
     uint32_t count;
     // Puts integers from outside to the input: tk_network_load or tk_network_pack.
