@@ -31,6 +31,10 @@ class App(Protocol):
         """One word, for users."""
 
     @property
+    def variant(self) -> tuple[str, ...]:
+        """Words that tell its projects from those of the self-test."""
+
+    @property
     def embeds(self) -> bool:
         """Whether the firmware carries vectors and recordings, and prints records of them."""
 
@@ -74,6 +78,7 @@ class SelfTest:
     """Tests itself with embedded vectors at boot, reports records, then takes commands."""
 
     name = "selftest"
+    variant = ()
     embeds = True
     sources = ()
     baud = BAUD

@@ -101,6 +101,11 @@ class Mlperf:
     ready = "m-ready"
 
     @property
+    def variant(self) -> tuple[str, ...]:
+        """Such as mlperf, kws01, energy."""
+        return (self.name, self.task.name, *(["energy"] if self.energy else []))
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The protocol, and what the task's ends need."""
         names = [*_PROTOCOL]

@@ -14,7 +14,15 @@ from tinykit.emulators.renode import INSTALL, Renode
 from tinykit.emulators.session import Session
 from tinykit.errors import TinykitError
 
-__all__ = ["NAMES", "NO_PROGRESS_SECONDS", "Emulator", "Mark", "Session", "select"]
+__all__ = [
+    "NAMES",
+    "NO_PROGRESS_SECONDS",
+    "Emulator",
+    "Mark",
+    "Session",
+    "Transport",
+    "select",
+]
 
 
 class Emulator(Protocol):

@@ -13,7 +13,10 @@
 #define FPGAIO_LED TK_REG32(TK_FPGAIO_BASE + 0x00u)
 #define FPGAIO_COUNTER TK_REG32(TK_FPGAIO_BASE + 0x18u)
 #define FPGAIO_PRESCALE TK_REG32(TK_FPGAIO_BASE + 0x1Cu)
-#define MICROSECOND (TK_CLOCK_HZ / 1000000u - 1u)
+#if !defined(TK_FPGAIO_HZ)
+#define TK_FPGAIO_HZ TK_CLOCK_HZ
+#endif
+#define MICROSECOND (TK_FPGAIO_HZ / 1000000u - 1u)
 #endif
 
 void tk_chip_init(void)
