@@ -33,12 +33,14 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from tinykit.boards import Board, list_boards, manifest, project_files
-from tinykit.codegen.code_sizes import TABLE, flags_key, main_group
+from tinykit.codegen.apps import main_group, selftest_context
+from tinykit.codegen.code_sizes import TABLE, flags_key
 from tinykit.codegen.isa import Isa, isa_of
+from tinykit.codegen.mlperf import TASKS, Mlperf, mlperf_group, render_main
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
 from tinykit.codegen.sources import source_closure
-from tinykit.codegen.vectors import Vectors, vectors_context
+from tinykit.codegen.vectors import Vectors
 from tinykit.files import write_atomic
 from tinykit.frontends import Frontend, Imu, LogMel, Mfcc
 from tinykit.frontends.render import render_frontend
@@ -299,22 +301,12 @@ class Survey:
         self._write(f"src/{place}", render_frontend(frontend))
         return self._read(self._compiler.objects([f"{place}/frontend.c"]), _OBJECTS)
 
-    def _main(self, network: Network, frontend: Frontend | None, clips: int) -> list[Object]:
+    def _main(self, network: Network, files: Mapping[str, str]) -> list[Object]:
         """Code and strings of main.c; buffers are counted with the network's data."""
         layout = lay_out(network, self._core.isa)
-        context = {
-            "banner": "",
-            # Counted with the board.
-            "board": "",
-            "frontend": frontend is not None,
-            "model": {"input": {"bits": 8}},
-            **vectors_context(_vectors(network, clips)),
-        }
-        files = render_model(network, layout.layers, layout.plan, self._core.isa)
-        files |= {one: render_template(f"{one}.j2", **context) for one in ("main.c", "vectors.h")}
-        files |= {} if frontend is None else render_frontend(frontend)
+        model = render_model(network, layout.layers, layout.plan, self._core.isa)
         place = f"main-{len(self._paths)}"
-        self._write(f"src/{place}", files)
+        self._write(f"src/{place}", {**model, **files})
         path = self._compiler.objects([f"{place}/main.c"])[f"{place}/main.c"]
         self._paths.append(path)
         return [Object(path.read_bytes(), "main.c", _VARIABLES)]
@@ -397,17 +389,31 @@ def _networks() -> tuple[Network, ...]:
     return ds_cnn(64), har_cnn("w4a4"), resnet8(), mobilenet()
 
 
-def _mains() -> dict[str, tuple[Network, Frontend | None, int]]:
-    """What main.c is made for, by group: the network, the front end and the number of clips."""
-    found: dict[str, tuple[Network, Frontend | None, int]] = {}
+def _mains() -> dict[str, tuple[Network, Mapping[str, str]]]:
+    """main.c and what it includes, and the network that they are for, by group."""
+    found: dict[str, tuple[Network, Mapping[str, str]]] = {}
     for few in (True, False):
         # The compiler unrolls the loops over few classes.
         network = _one_layer(3 if few else 1000, 8)
-        found[main_group("", False, few)] = (network, None, 0)
+        found[main_group("", False, few)] = (network, _self_test(network, None, 0))
         for frontend in _FRONTENDS:
             for clips in (0, 1):
-                found[main_group(frontend.kind, clips > 0, few)] = (network, frontend, clips)
+                files = _self_test(network, frontend, clips)
+                found[main_group(frontend.kind, clips > 0, few)] = (network, files)
+    for task in TASKS.values():
+        # Of the autoencoder, ends are alike.
+        network = _one_layer(60, 8)
+        found[mlperf_group(task)] = (network, {"main.c": render_main(Mlperf(task), network)})
     return found
+
+
+def _self_test(network: Network, frontend: Frontend | None, clips: int) -> dict[str, str]:
+    """main.c and its headers."""
+    vectors = _vectors(network, clips)
+    # The board's name is counted with the board.
+    context = selftest_context("", "", 8, vectors, frontend=frontend is not None)
+    files = {one: render_template(f"{one}.j2", **context) for one in ("main.c", "vectors.h")}
+    return files if frontend is None else files | render_frontend(frontend)
 
 
 def _vectors(network: Network, clips: int) -> Vectors:

@@ -18,6 +18,7 @@ from tinykit.cli import (
     evaluate,
     flash,
     generate,
+    mlperf,
     predict,
     report,
     run,
@@ -63,6 +64,7 @@ app.command("run")(run.run)
 app.command("flash")(flash.flash)
 app.command("verify")(verify.verify)
 app.command("predict")(predict.predict)
+app.command("mlperf")(mlperf.mlperf)
 app.command("bench")(bench.bench)
 app.command("report")(report.report)
 app.command("boards")(boards.boards)

@@ -20,8 +20,6 @@ from tinykit.boards import Board
 from tinykit.codegen.isa import isa_of
 
 TABLE = Path(__file__).with_name("code_sizes.json")
-# Classes up to which the compiler unrolls loops over them.
-FEW = 4
 # Where the linker starts, besides what the project names.
 _ENTRIES = (".vectors", "tk_reset", "_start", "main", "tk_mark_begin", "tk_mark_layer", "memcpy")
 
@@ -32,35 +30,22 @@ class Code:
 
     Attributes:
         functions: those that model.c names.
-        calls: of kernels, in model.c.
+        layers: calls in model.c.
+        main: the group of its main.c.
         frontend: its kind, or "" for none.
-        clips: the firmware tests itself with recordings.
-        classes: that the network tells apart.
         wide: it is built with TK_WIDE_ACCUMULATORS.
     """
 
     functions: frozenset[str]
-    calls: int
+    layers: int
+    main: str
     frontend: str
-    clips: bool
-    classes: int
     wide: bool
 
 
 def flags_key(cflags: Iterable[str]) -> str:
     """The name of a kind of core in the table."""
     return " ".join(cflags)
-
-
-def main_group(frontend: str, clips: bool, few: bool) -> str:
-    """The name of what main.c adds to a firmware.
-
-    Args:
-        frontend, clips: as in Code.
-        few: there are at most FEW classes.
-    """
-    parts = ["main", frontend or "alone", *["clips"] * clips, "few" if few else "many"]
-    return " ".join(parts)
 
 
 @cache
@@ -109,8 +94,9 @@ def _ports(groups: Mapping[str, Any], wanted: str) -> list[str]:
 def _reachable(core: Mapping[str, Any], port: str, code: Code) -> tuple[int, int]:
     """Bytes of flash and RAM that the linker keeps."""
     groups = core["groups"]
-    own = main_group(code.frontend, code.clips, code.classes <= FEW)
-    used = [*(["wide"] if code.wide else []), port, own, "common"]
+    if code.main not in groups:
+        raise KeyError(f"{TABLE.name} lacks {code.main}: run benchmarks/code_sizes.py")
+    used = [*(["wide"] if code.wide else []), port, code.main, "common"]
     if code.frontend:
         used.append(f"frontend {code.frontend}")
     nodes = ChainMap(*(groups[name] for name in used))
@@ -125,5 +111,5 @@ def _reachable(core: Mapping[str, Any], port: str, code: Code) -> tuple[int, int
             kept.add(name)
             waiting += nodes[name][2:]
     base, layer = core["model"]
-    flash = sum(nodes[name][0] for name in kept) + base + layer * code.calls
+    flash = sum(nodes[name][0] for name in kept) + base + layer * code.layers
     return flash, sum(nodes[name][1] for name in kept)

@@ -8,21 +8,20 @@ and little more.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinykit.boards import Board
+from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.code_sizes import Code, code_bytes, params_bytes
-from tinykit.codegen.constants import constants_of
-from tinykit.codegen.layer import Layer
+from tinykit.codegen.kernels import Layer
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.codegen.render import class_names
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import DoesNotFitError
-from tinykit.frontends import Frontend, from_config
+from tinykit.frontends import Frontend
 from tinykit.network import Network
 
 # Alignment between sections, and around the arena.
@@ -67,7 +66,7 @@ def _code(
     network: Network,
     layers: Sequence[Layer],
     frontend: Frontend | None,
-    vectors: Vectors | None,
+    main: str,
 ) -> Code:
     functions = {name for layer in layers for name in _functions(layer)}
     if network.tensor(network.input).bits != 8:
@@ -76,10 +75,9 @@ def _code(
         functions.add("tk_unpack_pixel")
     return Code(
         functions=frozenset(functions),
-        calls=sum(len(layer.calls) or 1 for layer in layers),
+        layers=len(layers),
         frontend="" if frontend is None else frontend.kind,
-        clips=frontend is not None and vectors is not None and len(vectors.clips) > 0,
-        classes=math.prod(network.tensor(network.output).shape),
+        main=main,
         wide=any(layer.scaling is not None and layer.scaling.wide for layer in layers),
     )
 
@@ -87,7 +85,8 @@ def _code(
 def _functions(layer: Layer) -> Iterator[str]:
     """C functions that a layer's call and constants name."""
     # The convolution of a "conv2d_pool" is not called as such.
-    yield from (one.function for one in (layer, *layer.parts[1:]))
+    called = (layer, *layer.parts[1:])
+    yield from (one.function for one in called)
     for one in (layer, *layer.parts):
         if one.matmul is not None:
             yield from (one.matmul.variant.expand, one.matmul.variant.multiply)
@@ -105,9 +104,12 @@ def _string_bytes(text: str) -> int:
     return -(-(len(text.encode()) + 1) // 4) * 4
 
 
-def _table_bytes(network: Network, board: Board, layers: Sequence[Layer]) -> int:
-    params = sum(params_bytes(board, one.params_type) for layer in layers for one in layer.structs)
-    return params + sum(layer.table_bytes for layer in layers) + _name_bytes(network, layers)
+def _table_bytes(network: Network, board: Board, layers: Sequence[Layer], names: bool) -> int:
+    params = sum(
+        params_bytes(board, one.params_type) for layer in layers for one in (layer, *layer.parts)
+    )
+    tables = sum(layer.table_bytes for layer in layers)
+    return params + tables + (_name_bytes(network, layers) if names else 0)
 
 
 def _frontend_tables(frontend: Frontend | None, board: Board) -> int:
@@ -121,33 +123,23 @@ def _frontend_tables(frontend: Frontend | None, board: Board) -> int:
     return plain + 8 * tables["shift"].size + params
 
 
-def _buffers(network: Network, frontend: Frontend | None) -> int:
-    total = 0
-    if network.tensor(network.input).bits != 8:
-        # The features before they are packed.
-        total += -(-math.prod(network.tensor(network.input).shape) // 4) * 4
-    if frontend is not None:
-        constants = frontend.c_constants()
-        total += 2 * constants["chunk"] * constants["channels"]
-    return total
-
-
 def estimate_layers(
     network: Network,
     board: Board,
     layers: Sequence[Layer],
     plan: MemoryPlan,
     vectors: Vectors | None,
+    app: App = SELF_TEST,
 ) -> Sizes:
     """`estimate_size` for layers and a plan that exist already."""
-    frontend = None if network.frontend is None else from_config(network.frontend)
-    code, variables = code_bytes(board, _code(network, layers, frontend, vectors))
+    frontend = app.frontend(network)
+    main = app.code_group(network, vectors)
+    code, variables = code_bytes(board, _code(network, layers, frontend, main))
     board_name = _string_bytes(board.id)
     return Sizes(
         flash_parts={
             "weights": sum(layer.weight_bytes for layer in layers),
-            "tables": _table_bytes(network, board, layers)
-            + sum(one.values.nbytes for one in constants_of(network, layers, plan)),
+            "tables": _table_bytes(network, board, layers, app.embeds),
             "frontend": _frontend_tables(frontend, board),
             "vectors": 0 if vectors is None else vectors.nbytes,
             "code": code + board_name + _SLACK,
@@ -155,7 +147,7 @@ def estimate_layers(
         ram_parts={
             "arena": -(-plan.size // 8) * 8,
             "frontend": 0 if frontend is None else frontend.c_state_bytes,
-            "buffers": _buffers(network, frontend),
+            "buffers": app.buffer_bytes(network),
             "stack": board.stack_bytes,
             "other": variables + _SLACK,
         },
@@ -163,14 +155,16 @@ def estimate_layers(
     )
 
 
-def estimate_size(network: Network, board: Board, vectors: Vectors | None = None) -> Sizes:
+def estimate_size(
+    network: Network, board: Board, vectors: Vectors | None = None, app: App = SELF_TEST
+) -> Sizes:
     """Bytes of flash and RAM that a firmware takes: data exact, code a little above the truth.
 
     Raises:
         TinykitError: a layer has no kernel.
     """
     layout = lay_out_for(network, board)
-    return estimate_layers(network, board, layout.layers, layout.plan, vectors)
+    return estimate_layers(network, board, layout.layers, layout.plan, vectors, app)
 
 
 def missing(sizes: Sizes, board: Board) -> tuple[int, int]:
