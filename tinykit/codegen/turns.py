@@ -28,6 +28,9 @@ def _broadcast(layer: Layer, core: Core) -> Pieces:
     kind = "both" if f["shape.value_step"] else "same"
     loops = {"calls": 1, "blocks": f["shape.blocks"], f"{kind}_rows": rows, kind: values}
     loops[f"{kind}_rest"] = rest
+    if layer.kind == "prelu":
+        # As many as if all inputs came equally often.
+        loops["negative"] = values * (f["zero_point_a"] + 128) // 256
     if layer.kind == "add_rescaled":
         shifted = sum(f[one] > 0 for one in ("shift_a", "shift_b", "shift"))
         loops["shifted"] = values * shifted
@@ -63,7 +66,9 @@ def _mean(layer: Layer, core: Core) -> Pieces:
 def _softmax(layer: Layer, core: Core) -> Pieces:
     pixels = layer.fields["pixels"]
     values = pixels * layer.fields["channels"]
-    return {layer.function: {"calls": 1, "pixels": pixels, "values": values}}
+    # As if all inputs came equally often, and one of the greatest in each pixel.
+    near = pixels + (values - pixels) * layer.fields["distances"] // 256
+    return {layer.function: {"calls": 1, "pixels": pixels, "values": values, "near": near}}
 
 
 def _starts(f: Mapping[str, int], side: str) -> NDArray[np.int64]:
@@ -88,8 +93,8 @@ def _copied(
     return {
         "copies": count,
         "word_copies": in_words,
-        "words": in_words * words,
-        "word_rest": in_words * (words % 4),
+        "sixteens": in_words * (words // 4),
+        "words": in_words * (words % 4),
         "bytes": in_words * (size % 4) + (count - in_words) * size,
     }
 
