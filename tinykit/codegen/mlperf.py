@@ -108,10 +108,8 @@ class Mlperf:
     @property
     def sources(self) -> tuple[str, ...]:
         """The protocol, and what the task's ends need."""
-        names = [*_PROTOCOL]
-        names += ["pixels"] if self.task.input == "uint8" else []
-        names += ["anomaly"] if self.task.input == "float32" else []
-        return tuple(f"mlperf/{name}.c" for name in names)
+        own = {"int8": "integers", "uint8": "pixels", "float32": "anomaly"}[self.task.input]
+        return tuple(f"mlperf/{name}.c" for name in (*_PROTOCOL, own))
 
     @property
     def baud(self) -> int:
@@ -188,7 +186,6 @@ def _scale(tensor: Tensor) -> dict[str, Any]:
     scale = np.float32(tensor.scale)
     return {
         "scale": f"{tensor.scale:.9g}",
-        "scale_bits": f"0x{int(scale.view(np.uint32)):08x}u",
         "scale_literal": f"{float(scale).hex()}f",
         "zero_point": f"({tensor.zero_point})" if tensor.zero_point < 0 else tensor.zero_point,
     }
