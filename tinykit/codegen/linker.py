@@ -25,7 +25,7 @@ _JUMP_REACH, _SHORT_REACH = 1 << 20, 1 << 11
 
 
 class Call(NamedTuple):
-    """A call that the linker may shorten: where it stands, and the place in a section it goes to."""
+    """A call that the linker may shorten: where it stands, and where in its target it goes."""
 
     offset: int
     target: Target
@@ -159,9 +159,7 @@ def link(objects: Sequence[Object], entries: Iterable[str]) -> Linked:
     return _laid_out(sections, sizes, calls)
 
 
-def _reachable(
-    objects: Sequence[Object], symbols: _Symbols, entries: Iterable[str]
-) -> set[_Kept]:
+def _reachable(objects: Sequence[Object], symbols: _Symbols, entries: Iterable[str]) -> set[_Kept]:
     waiting = [symbols[name][0] for name in entries if name in symbols]
     waiting += [
         _Kept(owner, number)

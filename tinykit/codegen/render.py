@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinykit import __version__
 from tinykit.codegen.constants import HeldConstant, constants_of
+from tinykit.codegen.datum import Datum
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
@@ -108,15 +111,19 @@ def _table(name: str, c_type: str, items: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "type": c_type, "count": len(items), "rows": table_rows(items)}
 
 
+def _arrays(ident: str, layer: Layer) -> Iterator[tuple[str, str, NDArray[Any]]]:
+    """Name, C type and values of the tables of a layer."""
+    if layer.stream is not None:
+        yield f"{ident}_stream", "uint32_t", layer.stream
+    for name, array in layer.arrays.items():
+        yield f"{ident}_{name}", f"{array.dtype.name}_t", array
+
+
 def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
     tables = []
-    if layer.stream is not None:
-        tables.append(
-            _table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])
-        )
-    for name, array in layer.arrays.items():
-        items = [str(int(value)) for value in array]
-        tables.append(_table(f"{ident}_{name}", f"{array.dtype.name}_t", items))
+    for name, c_type, array in _arrays(ident, layer):
+        form = "0x{:08x}" if c_type == "uint32_t" else "{}"
+        tables.append(_table(name, c_type, [form.format(int(value)) for value in array]))
     return tables
 
 
@@ -339,6 +346,66 @@ def _headers(layers: Sequence[Layer]) -> list[str]:
     return sorted({_HEADERS[one.params_type] for layer in layers for one in layer.structs})
 
 
+def model_data(network: Network, layers: Sequence[Layer], plan: MemoryPlan) -> list[Datum]:
+    """What model.c defines, in its order; see `render_model`."""
+    idents, constants = _idents(network, layers, plan)
+    ends = (("features", network.tensor(network.input)), ("scores", network.tensor(network.output)))
+    data = [Datum("arena", "uint8_t", plan.size, zero=True, align=8)]
+    data += [
+        Datum(name, "int8_t", math.prod(end.shape), zero=True) for name, end in ends if end.bits < 8
+    ]
+    for held in constants:
+        name = idents[_constant_name(held.op.output)]
+        data.append(Datum(name, "int8_t", held.values.size, align=4))
+    for layer in layers:
+        owner = layer.parts[0] if layer.parts else layer
+        arrays = () if layer.calls else _arrays(idents[owner.op.name], owner)
+        data += [Datum(name, c_type, array.size) for name, c_type, array in arrays]
+        data += [
+            Datum(idents[name], one.params_type, None)
+            for name, one in zip(_struct_names(layer), layer.structs, strict=True)
+        ]
+        data += [
+            Datum(f"{step['ident']}_in", "void *", len(step["inputs"]))
+            for step in _steps(network, layer, idents, plan)
+        ]
+    data += [
+        Datum("layers", "tk_layer", sum(len(layer.calls) or 1 for layer in layers)),
+        Datum("tk_model", "tk_network", None),
+    ]
+    names = {"layer": [layer.op.name for layer in layers], "class": class_names(network)}
+    for what, texts in names.items():
+        size = sum(len(text.encode()) + 1 for text in texts)
+        data.append(Datum(f"tk_model_{what}_names", "char", max(size, 1)))
+    return data
+
+
+def model_functions(network: Network, layers: Sequence[Layer]) -> set[str]:
+    """The functions that model.c names."""
+    wide = {end: network.tensor(end).bits == 8 for end in (network.input, network.output)}
+    found = {"tk_network_load" if wide[network.input] else "tk_network_pack"}
+    found.add("tk_network_store" if wide[network.output] else "tk_network_unpack")
+    for layer in layers:
+        found |= {f"{one.function}_run" for one in layer.calls or (layer,)}
+        found |= {part.function for part in layer.parts[1:]}
+        for one in layer.structs:
+            if one.matmul is not None:
+                found |= {one.matmul.variant.expand, one.matmul.variant.multiply}
+            if one.binary is not None:
+                found.add(one.binary.function)
+    return found
+
+
+def _idents(
+    network: Network, layers: Sequence[Layer], plan: MemoryPlan
+) -> tuple[dict[str, str], list[HeldConstant]]:
+    """Identifiers by the name of what they stand for, and the constants among that."""
+    constants = constants_of(network, layers, plan)
+    names = [name for layer in layers for name in _struct_names(layer)]
+    names += [_constant_name(one.op.output) for one in constants]
+    return unique_identifiers(names), constants
+
+
 def render_model(
     network: Network, layers: Sequence[Layer], plan: MemoryPlan, isa: Isa
 ) -> dict[str, str]:
@@ -353,10 +420,7 @@ def render_model(
     Returns:
         file name to content, formatted.
     """
-    names = [name for layer in layers for name in _struct_names(layer)]
-    constants = constants_of(network, layers, plan)
-    names += [_constant_name(one.op.output) for one in constants]
-    idents = unique_identifiers(names)
+    idents, constants = _idents(network, layers, plan)
     ends = [
         _end_view(network.tensor(network.input), plan, "features"),
         _end_view(network.tensor(network.output), plan, "scores"),

@@ -65,9 +65,7 @@ def _near_zero(x: Int64Array) -> Int64Array:
     square = high(y, y)
     cube = high(square, y)
     fourth = rounding_divide_by_pot(high(square, square), 2)
-    sum_of_high_orders = rounding_divide_by_pot(
-        high(fourth + cube, np.int64(_THIRD)) + square, 1
-    )
+    sum_of_high_orders = rounding_divide_by_pot(high(fourth + cube, np.int64(_THIRD)) + square, 1)
     return _EXP_OF_EIGHTH + high(np.int64(_EXP_OF_EIGHTH), y + sum_of_high_orders)
 
 
