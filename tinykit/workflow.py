@@ -14,6 +14,7 @@ import numpy as np
 from tinykit.boards import Board, load_board
 from tinykit.boards.platformio import BuildResult
 from tinykit.boards.platformio import build as build_project
+from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.project import METADATA, generate
 from tinykit.codegen.vectors import Vectors, make_vectors
 from tinykit.emulators import NO_PROGRESS_SECONDS, Emulator, Session, select
@@ -62,8 +63,11 @@ def generate_firmware(
     vectors: int = VECTORS,
     clips: int = CLIPS,
     flash_budget: int | None = None,
+    app: App = SELF_TEST,
 ) -> Firmware:
     """Write the project of a run for a board, by default to `RUN/firmware/<board>`.
+
+    An app other than the self-test has a folder of its own there.
 
     Args:
         run: the run.
@@ -71,18 +75,20 @@ def generate_firmware(
         out: the project's folder.
         vectors, clips: how many to embed.
         flash_budget: see `tinykit.codegen.project.generate`.
+        app: what the firmware does.
 
     Raises:
         DoesNotFitError: it does not fit; nothing is written.
         TinykitError: see `tinykit.codegen.project.generate`.
     """
-    directory = out or run.directory / "firmware" / board.id
+    directory = out or run.directory / "firmware" / "-".join([board.id, *app.variant])
     project = generate(
         run.network,
         board,
         directory,
-        vectors=_self_test(run, vectors=vectors, clips=clips),
+        vectors=_self_test(run, vectors=vectors, clips=clips) if app.embeds else None,
         flash_budget=flash_budget,
+        app=app,
     )
     return Firmware(directory, board, project.metadata, run)
 
@@ -327,6 +333,12 @@ def run_firmware(
         timeout: wall seconds without output after which the firmware counts as hung.
         tick: called after the self-test and after each clip, for a progress bar.
     """
+    if firmware.metadata.get("app", {"name": SELF_TEST.name})["name"] != SELF_TEST.name:
+        raise TinykitError(
+            "this firmware has no self-test: it speaks MLPerf Tiny's protocol.",
+            where=firmware.directory,
+            remedy="Name the run folder and --board instead, or use `tinykit mlperf`.",
+        )
     machine: Emulator = select(emulator, firmware.board)
     with machine.start(build.elf, firmware.board, timeout=timeout) as session:
         records = session.self_test()

@@ -111,7 +111,7 @@ def test_generated_c_is_formatted(tmp_path, make):
     network = make()
     generate(network, load_board("mps2_an386"), tmp_path / "p", vectors=_vectors(network))
     style = resource_dir("firmware").parent / ".clang-format"
-    for name in ("model.c", "model.h", "main.c", "vectors.c", "vectors.h"):
+    for name in ("model.c", "model.h", "main.c", "vectors.c"):
         command = [formatter, f"--style=file:{style}", "--dry-run", "-Werror"]
         subprocess.run([*command, str(tmp_path / "p" / "src" / name)], check=True)
 

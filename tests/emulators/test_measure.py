@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tinykit.boards import load_board
+from tinykit.emulators.conversation import Mark
 from tinykit.emulators.measure import Count, estimate, measure
-from tinykit.emulators.session import Mark
 
 
 def marks(text: str) -> list[Mark]:

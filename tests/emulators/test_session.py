@@ -8,8 +8,9 @@ import queue
 import numpy as np
 import pytest
 
+from tinykit.emulators.conversation import Mark
 from tinykit.emulators.records import Record, encode
-from tinykit.emulators.session import Mark, Session
+from tinykit.emulators.session import Session
 from tinykit.errors import TinykitError
 
 

@@ -16,8 +16,12 @@ from tinykit.resources import resource_dir
 BAUD = 115200
 
 
-def project_files(board: Board) -> dict[str, bytes]:
+def project_files(board: Board, *, baud: int = BAUD) -> dict[str, bytes]:
     """Relative POSIX path to content: PlatformIO platform, board manifest, port and linker script.
+
+    Args:
+        board: the board.
+        baud: of its serial line.
 
     Raises:
         TinykitError: the board names a port that does not exist.
@@ -27,7 +31,7 @@ def project_files(board: Board) -> dict[str, bytes]:
     for path in sorted(platform.rglob("*")):
         if path.is_file() and path.suffix in (".json", ".py"):
             files[f"platform/tinykit/{path.relative_to(platform).as_posix()}"] = path.read_bytes()
-    files[f"boards/{board.id}.json"] = (json.dumps(manifest(board), indent=2) + "\n").encode()
+    files[f"boards/{board.id}.json"] = _manifest_text(board, baud)
     header = resource_dir("firmware") / "include" / "tinykit" / "port.h"
     files["include/tinykit/port.h"] = header.read_bytes()
     port = Port(board)
@@ -90,13 +94,17 @@ def _read(path: Path) -> Keys:
         ) from error
 
 
-def manifest(board: Board) -> dict[str, Any]:
+def _manifest_text(board: Board, baud: int) -> bytes:
+    return (json.dumps(manifest(board, baud=baud), indent=2) + "\n").encode()
+
+
+def manifest(board: Board, *, baud: int = BAUD) -> dict[str, Any]:
     """The PlatformIO board manifest, derived: `board.toml` is the one place that says it."""
     build: dict[str, Any] = {
         "arch": board.arch,
         "mcu": board.core,
         "cflags": list(board.cflags),
-        "defines": _defines(board),
+        "defines": _defines(board, baud),
         "emulate": emulate_command(board, "$ELF"),
     }
     upload: dict[str, Any] = {"maximum_size": 0, "maximum_ram_size": 0}
@@ -125,11 +133,11 @@ def manifest(board: Board) -> dict[str, Any]:
     }
 
 
-def _defines(board: Board) -> dict[str, str]:
+def _defines(board: Board, baud: int) -> dict[str, str]:
     defines = {**Port(board).defines, **board.defines}
     if board.memory:
         defines["TK_CLOCK_HZ"] = f"{board.clock_hz}u"
-        defines["TK_BAUD"] = f"{BAUD}u"
+        defines["TK_BAUD"] = f"{baud}u"
     return dict(sorted(defines.items()))
 
 

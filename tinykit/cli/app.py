@@ -19,6 +19,7 @@ from tinykit.cli import (
     flash,
     generate,
     import_,
+    mlperf,
     predict,
     report,
     run,
@@ -65,6 +66,7 @@ app.command("run")(run.run)
 app.command("flash")(flash.flash)
 app.command("verify")(verify.verify)
 app.command("predict")(predict.predict)
+app.command("mlperf")(mlperf.mlperf)
 app.command("bench")(bench.bench)
 app.command("report")(report.report)
 app.command("boards")(boards.boards)

@@ -3,12 +3,23 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tinykit.cli.output import BoardOption, JsonOption, RunArgument, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from tinykit.codegen.apps import App
+
+
+class AppName(StrEnum):
+    """What a firmware does."""
+
+    SELFTEST = "selftest"
+    MLPERF = "mlperf"
 
 
 def generate(
@@ -28,6 +39,15 @@ def generate(
             "instructions. As little flash as possible by default.",
         ),
     ] = None,
+    app: Annotated[
+        AppName, typer.Option(help="What the firmware does; mlperf speaks MLPerf Tiny's protocol.")
+    ] = AppName.SELFTEST,
+    task: Annotated[
+        str | None, typer.Option(help="With --app mlperf: kws01, ic01, vww01 or ad01.")
+    ] = None,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="With --app mlperf: for energy mode.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Generate a complete project: plan the arena, pack the weights, render the C.
@@ -44,7 +64,13 @@ def generate(
 
     opened = open_run(run)
     firmware = generate_firmware(
-        opened, load_board(board), out, vectors=vectors, clips=clips, flash_budget=flash
+        opened,
+        load_board(board),
+        out,
+        vectors=vectors,
+        clips=clips,
+        flash_budget=flash,
+        app=_app(app, task, energy),
     )
     if as_json:
         show_json({"project": firmware.directory, **firmware.metadata})
@@ -78,7 +104,29 @@ def generate(
     left = meta["embedded"]["left_out"]
     if any(left.values()):
         show(f"left out for want of flash: {left['vectors']} vectors, {left['clips']} recordings")
-    show(f"project: [bold]{firmware.directory}[/bold]   next: tinykit run {firmware.directory}")
+    following = f"   next: tinykit run {firmware.directory}" if app is AppName.SELFTEST else ""
+    show(f"project: [bold]{firmware.directory}[/bold]{following}")
+
+
+def _app(name: AppName, task: str | None, energy: bool) -> App:
+    """The app that the options describe.
+
+    Raises:
+        TinykitError: they do not go together.
+    """
+    from tinykit.codegen.apps import SELF_TEST
+    from tinykit.codegen.mlperf import TASKS, Mlperf, find_task
+    from tinykit.errors import TinykitError
+
+    if name is AppName.MLPERF and task is not None:
+        return Mlperf(find_task(task), energy=energy)
+    if name is AppName.SELFTEST and task is None and not energy:
+        return SELF_TEST
+    raise TinykitError(
+        "--app mlperf, --task and --energy go together.",
+        where="--task" if name is AppName.MLPERF else "--app",
+        remedy=f"Write --app mlperf --task {'|'.join(TASKS)}, or none of them.",
+    )
 
 
 def _show_predicted(predicted: dict[str, Any] | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tinykit.boards import Board
 from tinykit.boards.board import Memory
+from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.choice import Cheapest, storage_of
 from tinykit.codegen.cost import CostModel, cost_model
 from tinykit.codegen.isa import isa_of
@@ -29,7 +30,13 @@ def with_flash(board: Board, flash: int | None) -> Board:
     return replace(board, memory=replace(board.memory, flash_bytes=least))
 
 
-def within_flash(network: Network, board: Board, flash: int, vectors: Vectors | None) -> Layout:
+def within_flash(
+    network: Network,
+    board: Board,
+    flash: int,
+    vectors: Vectors | None,
+    app: App = SELF_TEST,
+) -> Layout:
     """`lay_out_for`, with wider weights where they save instructions, up to `flash` bytes.
 
     Layers are widened in the order of instructions saved a byte, each if the estimate of the whole
@@ -40,6 +47,7 @@ def within_flash(network: Network, board: Board, flash: int, vectors: Vectors | 
         board: what it is for.
         flash: bytes of flash for the whole firmware.
         vectors: what it carries besides.
+        app: what it does.
 
     Raises:
         TinykitError: a layer has no kernel or can overflow.
@@ -56,11 +64,11 @@ def within_flash(network: Network, board: Board, flash: int, vectors: Vectors | 
             continue
         tried = {**widest, name: storage}
         layers = choose_kernels(network, isa, Cheapest(model, tried), pooled=pooled)
-        if estimate_layers(network, board, layers, layout.plan, vectors).flash <= flash:
+        if estimate_layers(network, board, layers, layout.plan, vectors, app).flash <= flash:
             widest = tried
     wide = lay_out(network, isa, Cheapest(model, widest))
-    fits = estimate_layers(network, board, wide.layers, wide.plan, vectors).flash <= flash
-    return wide if fits else layout
+    sizes = estimate_layers(network, board, wide.layers, wide.plan, vectors, app)
+    return wide if sizes.flash <= flash else layout
 
 
 def _upgrades(

@@ -11,6 +11,7 @@ from typing import Any
 
 from tinykit import __version__
 from tinykit.boards import Board, project_files
+from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.budget import with_flash, within_flash
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.cost import CostModel, cost_model
@@ -19,21 +20,26 @@ from tinykit.codegen.layer import Layer, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.plan import Layout, MemoryPlan
 from tinykit.codegen.render import banner, class_names, render_model
-from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing
+from tinykit.codegen.sizes import (
+    Sizes,
+    check_sizes,
+    estimate_layers,
+    is_wide,
+    missing,
+    sources_of,
+)
 from tinykit.codegen.sources import source_closure
-from tinykit.codegen.vectors import Vectors, make_vectors, vectors_context
+from tinykit.codegen.vectors import Vectors, make_vectors
 from tinykit.emulators.scripts import render_emulation
 from tinykit.errors import TinykitError
 from tinykit.files import directory_atomic
-from tinykit.frontends import Frontend, from_config
-from tinykit.frontends.render import c_sources, render_frontend
+from tinykit.frontends import Frontend
+from tinykit.frontends.render import render_frontend
 from tinykit.network import Network
 from tinykit.templating import render_template
 
 METADATA = "tinykit.json"
 FORMAT = 1
-# What every firmware has, below firmware/src.
-_BASE_SOURCES = ("crc.c", "marks.c", "packing.c", "record.c", "status.c")
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ def generate(
     overwrite: bool = True,
     flash_budget: int | None = None,
     layout: Layout | None = None,
+    app: App = SELF_TEST,
 ) -> Project:
     """Write the project of `network` for `board` to the folder `out`.
 
@@ -84,31 +91,34 @@ def generate(
         flash_budget: bytes that the whole firmware may take; weights are stored wider where that
             saves instructions and fits. As few bytes as possible by default.
         layout: kernels and arena where they are known already; then the budget is a limit only.
+        app: what the firmware does.
 
     Raises:
         DoesNotFitError: flash or RAM is too small; says by how many bytes.
-        TinykitError: `out` cannot be written or is not a generated project.
+        TinykitError: the network is none for `app`; `out` cannot be written or is not a generated
+            project.
     """
     _check_target(out, overwrite)
+    app.check(network)
     limited = with_flash(board, flash_budget)
     chosen = layout if layout is not None else lay_out_for(network, board)
     layers, plan = chosen.layers, chosen.plan
-    wanted = vectors if vectors is not None else make_vectors(network)
-    kept, sizes = _fitting_vectors(network, limited, layers, plan, wanted)
+    wanted = vectors if vectors is not None and app.embeds else make_vectors(network)
+    kept, sizes = _fitting_vectors(network, limited, layers, plan, wanted, app)
     check_sizes(network, limited, sizes)
     if flash_budget is not None and layout is None:
-        wide = within_flash(network, board, limited.flash_bytes, kept)
+        wide = within_flash(network, board, limited.flash_bytes, kept, app)
         layers, plan = wide.layers, wide.plan
-        sizes = estimate_layers(network, board, layers, plan, kept)
+        sizes = estimate_layers(network, board, layers, plan, kept, app)
         check_sizes(network, limited, sizes)
-    metadata = _metadata(network, board, layers, plan, sizes, kept)
+    metadata = _metadata(network, board, layers, plan, sizes, kept, app)
     metadata["embedded"]["left_out"] = {
         "vectors": len(wanted.features) - len(kept.features),
         "clips": len(wanted.clips) - len(kept.clips),
     }
     if extra is not None:
         metadata["extra"] = dict(extra)
-    files = _files(network, board, layers, plan, sizes, kept, metadata)
+    files = _files(network, board, layers, plan, sizes, kept, metadata, app)
     with directory_atomic(out) as folder:
         for name, content in files.items():
             path = folder / name
@@ -136,11 +146,12 @@ def _fitting_vectors(
     layers: Sequence[Layer],
     plan: MemoryPlan,
     vectors: Vectors,
+    app: App,
 ) -> tuple[Vectors, Sizes]:
     """As many clips and vectors as the flash holds, clips going first."""
     kept = vectors
     while True:
-        sizes = estimate_layers(network, board, layers, plan, kept)
+        sizes = estimate_layers(network, board, layers, plan, kept, app)
         if not missing(sizes, board)[0]:
             return kept, sizes
         if len(kept.clips):
@@ -152,8 +163,7 @@ def _fitting_vectors(
 
 
 def _build_flags(layers: Sequence[Layer]) -> list[str]:
-    wide = any(layer.scaling is not None and layer.scaling.wide for layer in layers)
-    return ["-DTK_WIDE_ACCUMULATORS"] if wide else []
+    return ["-DTK_WIDE_ACCUMULATORS"] if is_wide(layers) else []
 
 
 def _files(
@@ -164,48 +174,25 @@ def _files(
     sizes: Sizes,
     vectors: Vectors,
     metadata: dict[str, Any],
+    app: App,
 ) -> dict[str, bytes]:
     """All files of the project by relative path."""
-    frontend = None if network.frontend is None else from_config(network.frontend)
-    own = _own_sources(network, board, layers, plan, vectors, frontend)
-    names = {*_BASE_SOURCES, *(name for layer in layers for name in layer.sources)}
+    frontend = app.frontend(network)
+    own = render_model(network, layers, plan, isa_of(board)) | app.files(network, board, vectors)
     if frontend is not None:
-        names |= {f"frontends/{name}" for name in c_sources(frontend)}
-    page = _pages(network, board, layers, plan, sizes, frontend)
+        own |= render_frontend(frontend)
+    names = sources_of(network, layers, app)
+    page = _pages(network, board, layers, plan, sizes, frontend, app)
     files = {f"src/{name}": text.encode() for name, text in own.items()}
     files |= {name: text.encode() for name, text in page.items()}
-    files |= project_files(board)
-    emulation = render_emulation(board, {**metadata, "network": network.digest})
+    files |= project_files(board, baud=app.baud)
+    emulation = render_emulation(board, {**metadata, "network": network.digest}, ready=app.ready)
     files |= {f"emulation/{name}": text.encode() for name, text in emulation.items()}
     # The port's C may include headers of the firmware that nothing else does.
     port = [text.decode() for name, text in files.items() if name.startswith("src/port/")]
     files = source_closure(names, [*own.values(), *port]) | files
     files[METADATA] = (json.dumps(metadata, indent=2, sort_keys=True) + "\n").encode()
     return dict(sorted(files.items()))
-
-
-def _own_sources(
-    network: Network,
-    board: Board,
-    layers: Sequence[Layer],
-    plan: MemoryPlan,
-    vectors: Vectors,
-    frontend: Frontend | None,
-) -> dict[str, str]:
-    """The C that belongs to this network alone."""
-    files = render_model(network, layers, plan, isa_of(board))
-    context = {
-        "banner": banner(network),
-        "board": board.id,
-        "frontend": frontend is not None,
-        "model": {"input": {"bits": network.tensor(network.input).bits}},
-        **vectors_context(vectors),
-    }
-    for name in ("main.c", "vectors.h", "vectors.c"):
-        files[name] = render_template(f"{name}.j2", **context)
-    if frontend is not None:
-        files |= render_frontend(frontend)
-    return files
 
 
 def _pages(
@@ -215,6 +202,7 @@ def _pages(
     plan: MemoryPlan,
     sizes: Sizes,
     frontend: Frontend | None,
+    app: App,
 ) -> dict[str, str]:
     context = {
         "banner": banner(network),
@@ -224,6 +212,7 @@ def _pages(
         "layers": len(layers),
         "macs": sum(layer.macs for layer in layers),
         "frontend": "" if frontend is None else frontend.kind,
+        "app": app.as_dict(),
         "sizes": {
             "flash": sizes.flash,
             "ram": sizes.ram,
@@ -277,6 +266,7 @@ def _metadata(
     plan: MemoryPlan,
     sizes: Sizes,
     vectors: Vectors,
+    app: App,
 ) -> dict[str, Any]:
     """The content of tinykit.json."""
     model = cost_model(board)
@@ -291,6 +281,7 @@ def _metadata(
         },
         "board": board.id,
         "isa": isa_of(board),
+        "app": app.as_dict(),
         "frontend": None if network.frontend is None else dict(network.frontend),
         "arena": {
             "bytes": plan.size,
@@ -313,6 +304,7 @@ def _metadata(
             "layer": "tk_mark_layer",
             "frontend_begin": "tk_mark_frontend_begin",
             "frontend_end": "tk_mark_frontend_end",
+            "timestamp": "tk_mark_timestamp",
         },
         "layers": [_layer_metadata(network, layer, plan, model) for layer in layers],
         "embedded": _embedded(vectors, layers),

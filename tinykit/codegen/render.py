@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinykit import __version__
 from tinykit.codegen.constants import HeldConstant, constants_of
+from tinykit.codegen.datum import Datum
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
@@ -67,8 +70,6 @@ _KINDS = {
     "transpose": "transposition",
     "resize_nearest": "nearest pixels",
 }
-_INDENT = 4
-_COLUMNS = 100
 
 
 def banner(network: Network) -> str:
@@ -110,15 +111,19 @@ def _table(name: str, c_type: str, items: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "type": c_type, "count": len(items), "rows": table_rows(items)}
 
 
+def _arrays(ident: str, layer: Layer) -> Iterator[tuple[str, str, NDArray[Any]]]:
+    """Name, C type and values of the tables of a layer."""
+    if layer.stream is not None:
+        yield f"{ident}_stream", "uint32_t", layer.stream
+    for name, array in layer.arrays.items():
+        yield f"{ident}_{name}", f"{array.dtype.name}_t", array
+
+
 def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
     tables = []
-    if layer.stream is not None:
-        tables.append(
-            _table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])
-        )
-    for name, array in layer.arrays.items():
-        items = [str(int(value)) for value in array]
-        tables.append(_table(f"{ident}_{name}", f"{array.dtype.name}_t", items))
+    for name, c_type, array in _arrays(ident, layer):
+        form = "0x{:08x}" if c_type == "uint32_t" else "{}"
+        tables.append(_table(name, c_type, [form.format(int(value)) for value in array]))
     return tables
 
 
@@ -169,57 +174,36 @@ def _nested(idents: Mapping[str, str], ident: str, layer: Layer) -> list[str]:
     ]
 
 
+def _at(offset: int | None) -> str:
+    """A place in the arena, in C."""
+    return "NULL" if offset is None else f"&arena[{offset}]"
+
+
 def _address(name: str, idents: Mapping[str, str], plan: MemoryPlan) -> str:
     """Where a tensor lies, in C."""
     if name in plan.constants:
         return idents[_constant_name(plan.constants[name])]
-    return f"&arena[{plan.offset(name)}]"
+    return _at(plan.offset(name))
 
 
-def _calls(layer: Layer, idents: Mapping[str, str], plan: MemoryPlan) -> list[list[str]]:
-    """The lines of each `status = function(...)`."""
-    if not layer.calls:
-        return [_call(layer, idents[layer.op.name], layer.inputs, idents, plan)]
+def _steps(
+    network: Network, layer: Layer, idents: Mapping[str, str], plan: MemoryPlan
+) -> list[dict[str, Any]]:
+    """The calls of a layer; only the last one has written the whole output."""
+    names = _struct_names(layer) if layer.calls else (layer.op.name,)
+    sources = [(name,) for name in layer.inputs] if layer.calls else [layer.inputs]
+    whole = tensor_bytes(network.tensor(layer.op.output))
     return [
-        _call(call, idents[name], (source,), idents, plan)
-        for call, name, source in zip(layer.calls, _struct_names(layer), layer.inputs, strict=True)
+        {
+            "ident": idents[name],
+            "function": one.function,
+            "inputs": [_address(source, idents, plan) for source in inputs],
+            "output": _at(plan.offset(layer.op.output)),
+            "scratch": _at(plan.scratch(layer.op.name)),
+            "bytes": whole if name == names[-1] else 0,
+        }
+        for one, name, inputs in zip(layer.calls or (layer,), names, sources, strict=True)
     ]
-
-
-def _call(
-    layer: Layer,
-    ident: str,
-    inputs: Sequence[str],
-    idents: Mapping[str, str],
-    plan: MemoryPlan,
-) -> list[str]:
-    """The lines of one `status = function(...)`."""
-    tensors = (*inputs, layer.op.output)
-    arguments = [f"&{ident}", *(_address(name, idents, plan) for name in tensors)]
-    if layer.scaling is not None or layer.binary is not None:
-        scratch = plan.scratch(layer.op.name)
-        arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
-    return _broken("status = ", layer.function, arguments)
-
-
-def _broken(start: str, function: str, arguments: Sequence[str]) -> list[str]:
-    """The lines of a statement with a call, broken where clang-format would."""
-    call = f"{function}({', '.join(arguments)});"
-    if len(start) + len(call) <= _COLUMNS - _INDENT:
-        return [start + call]
-    if len(call) <= _COLUMNS - 2 * _INDENT:
-        return [start.rstrip(), " " * _INDENT + call]
-    # Arguments fill lines that begin behind the bracket.
-    lines = [f"{start}{function}("]
-    before = " " * len(lines[0])
-    for i, one in enumerate(arguments):
-        piece = one + (");" if i == len(arguments) - 1 else ",")
-        space = "" if i == 0 else " "
-        if len(lines[-1]) + len(space) + len(piece) > _COLUMNS - _INDENT:
-            lines.append(before + piece)
-        else:
-            lines[-1] += space + piece
-    return lines
 
 
 def _kernel_text(layer: Layer) -> str:
@@ -286,15 +270,12 @@ def _layer_view(
         )
     shapes = " + ".join(_shape(x) for x in inputs)
     return {
-        "name_literal": c_string(layer.op.name),
         "title": f"Layer {layer.index}: {name}, {_kind(layer)}",
         "comments": comments,
         "tables": [] if layer.calls else _tables(idents[owner.op.name], owner),
         "structs": _structs(layer, idents, plan),
         "step": f"{layer.index}: {name}, {shapes} -> {_shape(y)}",
-        "calls": _calls(layer, idents, plan),
-        "out_offset": plan.offset(y.name),
-        "out_bytes": tensor_bytes(y),
+        "steps": _steps(network, layer, idents, plan),
     }
 
 
@@ -315,7 +296,7 @@ def _constant_view(
     }
 
 
-def _end_view(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
+def _end_view(tensor: Tensor, plan: MemoryPlan, own: str) -> dict[str, Any]:
     values = int(np.prod(tensor.shape))
     channels = tensor.shape[-1]
     return {
@@ -325,7 +306,9 @@ def _end_view(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
         "channels": channels,
         "pixels": values // channels,
         "pixel_bytes": -(-channels * tensor.bits // 8),
-        "offset": plan.offset(tensor.name),
+        "place": _at(plan.offset(tensor.name)),
+        # Where values of 8 bits lie, or may lie.
+        "bytes": f"(int8_t *){_at(plan.offset(tensor.name))}" if tensor.bits == 8 else own,
     }
 
 
@@ -343,13 +326,84 @@ def class_names(network: Network) -> list[str]:
     return [f"class {i}" for i in range(count)]
 
 
-def _headers(layers: Sequence[Layer], ends: Sequence[dict[str, Any]]) -> list[str]:
-    headers = {"marks.h"}
+def _buffers(ends: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The buffers of values at the ends that are of fewer than 8 bits."""
+    comments = ("Features as integers of 8 bits.", "Scores as integers of 8 bits.")
+    return [
+        {"name": end["bytes"], "size": end["size"], "comment": comment}
+        for end, comment in zip(ends, comments, strict=True)
+        if end["bits"] != 8
+    ]
+
+
+def _joined(names: Sequence[str]) -> list[str]:
+    """Literals, one a line, that C joins to texts with an end each; the last end is C's own."""
+    literals = [c_string(name) for name in names] or ['""']
+    return [*(f'{one[:-1]}\\000"' for one in literals[:-1]), literals[-1]]
+
+
+def _headers(layers: Sequence[Layer]) -> list[str]:
+    return sorted({_HEADERS[one.params_type] for layer in layers for one in layer.structs})
+
+
+def model_data(network: Network, layers: Sequence[Layer], plan: MemoryPlan) -> list[Datum]:
+    """What model.c defines, in its order; see `render_model`."""
+    idents, constants = _idents(network, layers, plan)
+    ends = (("features", network.tensor(network.input)), ("scores", network.tensor(network.output)))
+    data = [Datum("arena", "uint8_t", plan.size, zero=True, align=8)]
+    data += [
+        Datum(name, "int8_t", math.prod(end.shape), zero=True) for name, end in ends if end.bits < 8
+    ]
+    for held in constants:
+        name = idents[_constant_name(held.op.output)]
+        data.append(Datum(name, "int8_t", held.values.size, align=4))
     for layer in layers:
-        headers |= {_HEADERS[one.params_type] for one in layer.structs}
-    if any(end["bits"] != 8 for end in ends):
-        headers.add("packing.h")
-    return sorted(headers)
+        owner = layer.parts[0] if layer.parts else layer
+        arrays = () if layer.calls else _arrays(idents[owner.op.name], owner)
+        data += [Datum(name, c_type, array.size) for name, c_type, array in arrays]
+        data += [
+            Datum(idents[name], one.params_type, None)
+            for name, one in zip(_struct_names(layer), layer.structs, strict=True)
+        ]
+        data += [
+            Datum(f"{step['ident']}_in", "void *", len(step["inputs"]))
+            for step in _steps(network, layer, idents, plan)
+        ]
+    data += [
+        Datum("layers", "tk_layer", sum(len(layer.calls) or 1 for layer in layers)),
+        Datum("tk_model", "tk_network", None),
+    ]
+    names = {"layer": [layer.op.name for layer in layers], "class": class_names(network)}
+    for what, texts in names.items():
+        size = sum(len(text.encode()) + 1 for text in texts)
+        data.append(Datum(f"tk_model_{what}_names", "char", max(size, 1)))
+    return data
+
+
+def model_functions(network: Network, layers: Sequence[Layer]) -> set[str]:
+    """The functions that model.c names."""
+    wide = {end: network.tensor(end).bits == 8 for end in (network.input, network.output)}
+    found = {"tk_network_load" if wide[network.input] else "tk_network_pack"}
+    found.add("tk_network_store" if wide[network.output] else "tk_network_unpack")
+    for layer in layers:
+        found |= {f"{one.function}_run" for one in layer.calls or (layer,)}
+        found |= {part.function for part in layer.parts[1:]}
+        for one in layer.structs:
+            if one.matmul is not None:
+                found |= {one.matmul.variant.expand, one.matmul.variant.multiply}
+            if one.binary is not None:
+                found.add(one.binary.function)
+    return found
+
+
+def _idents(
+    network: Network, layers: Sequence[Layer], plan: MemoryPlan
+) -> tuple[dict[str, str], list[HeldConstant]]:
+    """Identifiers by the name of what they stand for, and the constants among that."""
+    constants = constants_of(network, layers, plan)
+    names = [name for layer in layers for name in _struct_names(layer)]
+    names += [_constant_name(one.op.output) for one in constants]
+    return unique_identifiers(names), constants
 
 
 def render_model(
@@ -366,15 +420,15 @@ def render_model(
     Returns:
         file name to content, formatted.
     """
-    names = [name for layer in layers for name in _struct_names(layer)]
-    constants = constants_of(network, layers, plan)
-    names += [_constant_name(one.op.output) for one in constants]
-    idents = unique_identifiers(names)
-    ends = [_end_view(network.tensor(name), plan) for name in (network.input, network.output)]
+    idents, constants = _idents(network, layers, plan)
+    ends = [
+        _end_view(network.tensor(network.input), plan, "features"),
+        _end_view(network.tensor(network.output), plan, "scores"),
+    ]
     context = {
         "banner": banner(network),
         "tool_version": __version__,
-        "headers": _headers(layers, ends),
+        "headers": _headers(layers),
         "isa": isa,
         "plan": {"size": plan.size, "picture": _comment_lines(plan.picture())},
         "model": {
@@ -384,7 +438,10 @@ def render_model(
             "summary": _summary(network, layers),
             "input": ends[0],
             "output": ends[1],
-            "classes": [c_string(name) for name in class_names(network)],
+            "buffers": _buffers(ends),
+            "steps": sum(len(layer.calls) or 1 for layer in layers),
+            "layer_names": _joined([layer.op.name for layer in layers]),
+            "class_names": _joined(class_names(network)),
             "constants": [_constant_view(network, one, idents) for one in constants],
             "layers": [_layer_view(network, layer, idents, plan) for layer in layers],
         },

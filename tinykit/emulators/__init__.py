@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tinykit.boards import Board
+from tinykit.emulators.conversation import NO_PROGRESS_SECONDS, Mark, Transport
 from tinykit.emulators.host import Host
 from tinykit.emulators.qemu import PACKAGES, Qemu
 from tinykit.emulators.renode import INSTALL, Renode
-from tinykit.emulators.session import NO_PROGRESS_SECONDS, Mark, Session
+from tinykit.emulators.session import Session
 from tinykit.errors import TinykitError
 
-__all__ = ["NAMES", "NO_PROGRESS_SECONDS", "Emulator", "Mark", "Session", "select"]
+__all__ = [
+    "NAMES",
+    "NO_PROGRESS_SECONDS",
+    "Emulator",
+    "Mark",
+    "Session",
+    "Transport",
+    "select",
+]
 
 
 class Emulator(Protocol):
@@ -24,8 +33,22 @@ class Emulator(Protocol):
     def available(self, board: Board) -> bool:
         """Whether it is installed and knows `board`."""
 
+    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+        """Boot `elf`; the channel to it, which is to be closed.
+
+        Args:
+            elf: the firmware.
+            board: the board it was built for.
+            time_step: tie emulated time to the program: an instruction takes 2^time_step ns, 0 to
+                10, so that what the firmware times is the same every time. QEMU only; without it,
+                QEMU's time is that of the wall clock. Renode's time always follows instructions.
+
+        Raises:
+            TinykitError: the emulator is not installed, does not know the board, or fails.
+        """
+
     def start(self, elf: Path, board: Board, *, timeout: float = NO_PROGRESS_SECONDS) -> Session:
-        """Boot `elf`; the Session is a context manager that ends the emulator.
+        """Boot the self-test `elf`; the Session is a context manager that ends the emulator.
 
         Args:
             elf: the firmware.

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from tinykit.boards import Board
+from tinykit.emulators.conversation import NO_PROGRESS_SECONDS, Transport
 from tinykit.emulators.process import Process
-from tinykit.emulators.session import NO_PROGRESS_SECONDS, Session
+from tinykit.emulators.session import Session
 from tinykit.errors import TinykitError
 
 
@@ -22,7 +23,11 @@ class Host:
         return board.arch == "host"
 
     def start(self, elf: Path, board: Board, *, timeout: float = NO_PROGRESS_SECONDS) -> Session:
-        """Run `elf`.
+        """Run the self-test `elf`; raises as `boot`."""
+        return Session(self.boot(elf, board), board.id, timeout)
+
+    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+        """Run `elf`, by the wall clock whatever `time_step` is.
 
         Raises:
             TinykitError: the board is none that runs here, or `elf` is missing.
@@ -37,4 +42,4 @@ class Host:
             raise TinykitError(
                 "there is no program here.", where=elf, remedy="Build it with `tinykit build`."
             )
-        return Session(Process("the host", [str(elf.resolve())]), board.id, timeout)
+        return Process("the host", [str(elf.resolve())])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinykit.boards import Board
-from tinykit.emulators.session import Mark
+from tinykit.emulators.conversation import Mark
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def measure(marks: Iterable[Mark]) -> Measurement:
             if pushed:
                 clips.append(pushed)
             pushed = 0
-        elif inferences:
+        elif mark.kind == "layer" and inferences:
             inferences[-1].append(mark.count)
     whole = [counts for counts in inferences if len(counts) > 1]
     depth = max((len(counts) for counts in whole), default=1)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tinykit.emulators.session import MARK_KINDS, Mark, tail
+from tinykit.emulators.conversation import MARK_KINDS, Mark, tail
 
 GRACE_SECONDS = 3.0
 

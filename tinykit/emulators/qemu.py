@@ -14,8 +14,9 @@ from tinykit.boards.cache import writing_cache
 from tinykit.boards.elf import find_symbols
 from tinykit.boards.project import emulate_command
 from tinykit.data.places import cache_root
+from tinykit.emulators.conversation import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Transport
 from tinykit.emulators.process import CountingProcess
-from tinykit.emulators.session import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Session
+from tinykit.emulators.session import Session
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 
@@ -71,7 +72,11 @@ class Qemu:
         return bool(board.qemu) and find_qemu(board.qemu["system"]) is not None
 
     def start(self, elf: Path, board: Board, *, timeout: float = NO_PROGRESS_SECONDS) -> Session:
-        """Boot `elf`.
+        """Boot the self-test `elf`; raises as `boot`."""
+        return Session(self.boot(elf, board), board.id, timeout)
+
+    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+        """Boot `elf`; see `Emulator.boot`.
 
         Raises:
             TinykitError: QEMU has no such machine or is not installed, or `elf` is missing.
@@ -93,7 +98,9 @@ class Qemu:
         folder = Path(tempfile.mkdtemp(prefix="tinykit-"))
         try:
             command = emulate_command(board, str(elf)) + self._counting(symbols, folder)
-            return Session(CountingProcess("QEMU", command, folder=folder), board.id, timeout)
+            if time_step is not None:
+                command += ["-icount", f"shift={time_step}"]
+            return CountingProcess("QEMU", command, folder=folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

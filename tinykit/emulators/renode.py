@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tinykit.boards import Board
 from tinykit.boards.elf import find_symbols
+from tinykit.emulators.conversation import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Transport, tail
 from tinykit.emulators.process import CountingProcess
 from tinykit.emulators.scripts import render_script
-from tinykit.emulators.session import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Session, tail
+from tinykit.emulators.session import Session
 from tinykit.errors import TinykitError
 
 INSTALL = (
@@ -114,7 +115,11 @@ class Renode:
         return bool(board.renode) and shutil.which("renode") is not None
 
     def start(self, elf: Path, board: Board, *, timeout: float = NO_PROGRESS_SECONDS) -> Session:
-        """Boot `elf`.
+        """Boot the self-test `elf`; raises as `boot`."""
+        return Session(self.boot(elf, board), board.id, timeout)
+
+    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+        """Boot `elf`; its time follows instructions whatever `time_step` is.
 
         Raises:
             TinykitError: the board has no .repl, Renode is not installed or does not start, or
@@ -136,7 +141,7 @@ class Renode:
         symbols = find_symbols(elf, MARK_SYMBOLS)
         folder = Path(tempfile.mkdtemp(prefix="tinykit-"))
         try:
-            return Session(self._boot(program, elf, board, symbols, folder), board.id, timeout)
+            return self._boot(program, elf, board, symbols, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -15,12 +15,13 @@ def render_script(board: Board) -> str:
     return render_template("board.resc.j2", board=board)
 
 
-def render_emulation(board: Board, meta: Mapping[str, Any]) -> dict[str, str]:
+def render_emulation(board: Board, meta: Mapping[str, Any], *, ready: str = "") -> dict[str, str]:
     """Files for a project's folder `emulation/`, by name; none if Renode cannot run the board.
 
     Args:
         board: the board.
         meta: at least "network", the first 16 hex digits of the Network's digest.
+        ready: the line to wait for; by default, the self-test's records up to its verdict.
     """
     if not board.renode:
         return {}
@@ -30,6 +31,6 @@ def render_emulation(board: Board, meta: Mapping[str, Any]) -> dict[str, str]:
         f"{board.id}.repl": platform.read_text(encoding="utf-8"),
         f"{board.id}.resc": render_script(board),
         f"{board.id}.robot": render_template(
-            "board.robot.j2", board=board, meta={"network": network}
+            "board.robot.j2", board=board, meta={"network": network}, ready=ready
         ),
     }

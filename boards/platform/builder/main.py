@@ -147,7 +147,7 @@ def upload(target, source, env):
 
 
 def emulate(target, source, env):
-    """Run the firmware in QEMU (or on the host) until its self-test ends; fail if it fails."""
+    """Run the firmware in QEMU (or on the host) to the end of its self-test; fail if that fails."""
     firmware = str(source[0])
     command = [word.replace("$ELF", firmware) for word in board.get("build.emulate", [])]
     if not command:
@@ -157,6 +157,9 @@ def emulate(target, source, env):
     verdict = 1
     for line in process.stdout:
         sys.stdout.write(line)
+        if line.strip() == "m-ready":  # of a firmware for MLPerf Tiny, which has no self-test
+            verdict = 0
+            break
         try:
             record = json.loads(line)
         except ValueError:

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "tinykit/broadcast.h"
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -91,5 +92,12 @@ tk_status tk_add_rescaled(const tk_add_rescaled_params *p, const void *a, const 
 
 // The sum of tensors of 4 or 2 bits, of one shape.
 tk_status tk_add_table(const tk_add_table_params *p, const void *a, const void *b, void *out);
+
+// Layers call them through these.
+tk_layer_run tk_add_broadcast_run;
+tk_layer_run tk_add_halves_run;
+tk_layer_run tk_add_rescaled_run;
+tk_layer_run tk_add_run;
+tk_layer_run tk_add_table_run;
 
 #endif

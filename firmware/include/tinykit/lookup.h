@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -16,5 +17,8 @@ typedef struct {
 
 // The output may be written over the input.
 tk_status tk_lookup(const tk_lookup_params *p, const void *in, void *out);
+
+// Layers call it through this.
+tk_layer_run tk_lookup_run;
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -40,5 +41,9 @@ tk_status tk_mean(const tk_mean_params *p, const void *in, void *out);
 // The same for one line, and outputs side by side in words: `outputs`, `group_step` and `tap_step`
 // are multiples of four, and so is the address of the input.
 tk_status tk_mean_words(const tk_mean_params *p, const void *in, void *out);
+
+// Layers call them through these.
+tk_layer_run tk_mean_run;
+tk_layer_run tk_mean_words_run;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -37,5 +38,9 @@ tk_status tk_move(const tk_move_params *p, const void *in, void *out);
 
 // The same into an output that is filled first.
 tk_status tk_pad(const tk_pad_params *p, const void *in, void *out);
+
+// Layers call them through these.
+tk_layer_run tk_move_run;
+tk_layer_run tk_pad_run;
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "tinykit/broadcast.h"
+#include "tinykit/layer.h"
 #include "tinykit/product.h"
 #include "tinykit/status.h"
 
@@ -29,5 +30,9 @@ tk_status tk_mul(const tk_mul_params *p, const void *a, const void *b, void *out
 
 // For any factor.
 tk_status tk_mul_steep(const tk_mul_params *p, const void *a, const void *b, void *out);
+
+// Layers call them through these.
+tk_layer_run tk_mul_run;
+tk_layer_run tk_mul_steep_run;
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the firmware needs from a board: a byte channel, a cycle counter, an end, and the depth of
-// its stack. A folder under firmware/ports/ implements it for one family of chips.
+// its stack; programs that time themselves also a clock and a pin. A folder under firmware/ports/
+// implements it for one family of chips.
 #ifndef TINYKIT_PORT_H
 #define TINYKIT_PORT_H
 
@@ -17,6 +18,14 @@ int tk_port_getc(void);
 
 // Core cycles since tk_port_init, modulo 2^32. Emulators do not model cycles and may give 0.
 uint32_t tk_port_cycles(void);
+
+// Microseconds since some moment before the first call, modulo 2^32. What counts them must not go
+// round unseen: calls are less than 16 seconds apart. Of emulated time where an emulator knows any.
+uint32_t tk_port_micros(void);
+
+// Pulls the pin for timestamps low for some microseconds, and high again: a power monitor takes the
+// rising edge as a mark. Nothing happens where the port has no such pin.
+void tk_port_timestamp_pin(void);
 
 // Sends what is buffered and ends with `status`, 0 for success; a chip on its own halts here.
 _Noreturn void tk_port_exit(int status);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "tinykit/broadcast.h"
+#include "tinykit/layer.h"
 #include "tinykit/product.h"
 #include "tinykit/status.h"
 
@@ -25,5 +26,8 @@ typedef struct {
 } tk_prelu_params;
 
 tk_status tk_prelu(const tk_prelu_params *p, const void *a, const void *b, void *out);
+
+// Layers call it through this.
+tk_layer_run tk_prelu_run;
 
 #endif

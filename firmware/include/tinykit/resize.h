@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -21,5 +22,8 @@ typedef struct {
 } tk_resize_nearest_params;
 
 tk_status tk_resize_nearest(const tk_resize_nearest_params *p, const void *in, void *out);
+
+// Layers call it through this.
+tk_layer_run tk_resize_nearest_run;
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -21,5 +22,8 @@ typedef struct {
 
 // The output may be written over the input.
 tk_status tk_softmax(const tk_softmax_params *p, const void *in, void *out);
+
+// Layers call it through this.
+tk_layer_run tk_softmax_run;
 
 #endif

@@ -16,6 +16,27 @@ _Noreturn void tk_start(void)
     tk_port_exit(main());
 }
 
+uint32_t tk_micros(uint32_t count, uint32_t rate)
+{
+    // Whole microseconds, and the count that they end at: it may go round in between.
+    static uint32_t micros, taken;
+    const uint32_t passed = (count - taken) / rate;
+    taken += passed * rate;
+    micros += passed;
+    return micros;
+}
+
+uint32_t tk_micros_of_cycles(void)
+{
+    return tk_micros(tk_port_cycles(), TK_CLOCK_HZ / 1000000u);
+}
+
+void tk_hold_pulse(void)
+{
+    for (volatile uint32_t turns = TK_PULSE; turns != 0; --turns) {
+    }
+}
+
 uint32_t tk_port_stack_size(void)
 {
     return (uint32_t)((uintptr_t)tk_stack_top - (uintptr_t)tk_stack_bottom);

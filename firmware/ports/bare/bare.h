@@ -13,6 +13,9 @@
 // oscillator or PLL would otherwise never leave it.
 #define TK_PATIENCE 20000u
 
+// Turns that a timestamp's pulse lasts: some microseconds at the least on any core.
+#define TK_PULSE 1000u
+
 // Set by the linker script.
 extern uint32_t tk_stack_bottom[];
 extern uint32_t tk_stack_top[];
@@ -27,6 +30,16 @@ extern uint32_t tk_bss_end[];
 
 // Chip: clock and serial line. Cycle counters that belong to the core are not its business.
 void tk_chip_init(void);
+
+// Microseconds by a counter that goes round at 2^32 and grows by `rate` a microsecond; it is to be
+// asked at least once a turn.
+uint32_t tk_micros(uint32_t count, uint32_t rate);
+
+// The same by the core's cycles, at TK_CLOCK_HZ: for chips without a better clock.
+uint32_t tk_micros_of_cycles(void);
+
+// Waits for the length of a timestamp's pulse.
+void tk_hold_pulse(void);
 
 // Copies .data, clears .bss, calls main. Entered with an empty, painted stack.
 _Noreturn void tk_start(void);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine that compiles: the serial line is stdin and stdout. Nothing here measures.
+// The machine that compiles: the serial line is stdin and stdout. Nothing here measures but a
+// clock.
 #include "tinykit/port.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "tinykit/record.h"
 
@@ -54,6 +56,17 @@ int tk_port_getc(void)
 uint32_t tk_port_cycles(void)
 {
     return 0;
+}
+
+uint32_t tk_port_micros(void)
+{
+    struct timespec now;
+    (void)timespec_get(&now, TIME_UTC);
+    return (uint32_t)now.tv_sec * 1000000u + (uint32_t)(now.tv_nsec / 1000);
+}
+
+void tk_port_timestamp_pin(void)
+{
 }
 
 _Noreturn void tk_port_exit(int status)

@@ -7,6 +7,7 @@
 #define CLOCK_HFCLKSTART TK_REG32(0x40000000u)
 #define CLOCK_HFCLKSTARTED TK_REG32(0x40000100u)
 #define GPIO_OUTSET TK_REG32(0x50000508u)
+#define GPIO_OUTCLR TK_REG32(0x5000050Cu)
 #define GPIO_DIRSET TK_REG32(0x50000518u)
 #define UART_STARTRX TK_REG32(0x40002000u)
 #define UART_STARTTX TK_REG32(0x40002008u)
@@ -19,7 +20,20 @@
 #define UART_TXD TK_REG32(0x4000251Cu)
 #define UART_BAUDRATE TK_REG32(0x40002524u)
 
-#define BAUD_115200 0x01D7E000u
+// The values that the manuals give, not quite 2^32 * baud / 16 MHz.
+#if TK_BAUD == 9600
+#define BAUD_RATE 0x00275000u
+#elif TK_BAUD == 921600
+#define BAUD_RATE 0x0EBED000u
+#elif TK_BAUD == 115200
+#define BAUD_RATE 0x01D7E000u
+#else
+#error "no baud rate register value is known for this TK_BAUD"
+#endif
+
+#if !defined(TK_PIN_TIMESTAMP)
+#define TK_PIN_TIMESTAMP 3u
+#endif
 
 void tk_uart_init(void)
 {
@@ -31,7 +45,7 @@ void tk_uart_init(void)
     GPIO_DIRSET = 1u << TK_PIN_TX;
     UART_PSELTXD = TK_PIN_TX;
     UART_PSELRXD = TK_PIN_RX;
-    UART_BAUDRATE = BAUD_115200;
+    UART_BAUDRATE = BAUD_RATE;
     UART_ENABLE = 4u;
     UART_STARTRX = 1u;
     UART_STARTTX = 1u;
@@ -52,4 +66,17 @@ int tk_port_getc(void)
     // Cleared before the byte is taken: a byte that follows at once raises it anew.
     UART_RXDRDY = 0;
     return (int)(UART_RXD & 0xFFu);
+}
+
+uint32_t tk_port_micros(void)
+{
+    return tk_micros_of_cycles();
+}
+
+void tk_port_timestamp_pin(void)
+{
+    GPIO_DIRSET = 1u << TK_PIN_TIMESTAMP;
+    GPIO_OUTCLR = 1u << TK_PIN_TIMESTAMP;
+    tk_hold_pulse();
+    GPIO_OUTSET = 1u << TK_PIN_TIMESTAMP;
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// STM32F1: internal oscillator, PLL to 24 MHz (the value line's limit), USART1 on PA9 and PA10.
+// STM32F1: internal oscillator, PLL to 24 MHz (the value line's limit), USART1 on PA9 and PA10,
+// timestamps on PC9.
 #include "bare.h"
+#include "tinykit/port.h"
 #include "usart.h"
 
 #define RCC_CR TK_REG32(0x40021000u)
 #define RCC_CFGR TK_REG32(0x40021004u)
 #define RCC_APB2ENR TK_REG32(0x40021018u)
 #define GPIOA_CRH TK_REG32(0x40010804u)
+#define GPIOC_CRH TK_REG32(0x40011004u)
+#define GPIOC_BSRR TK_REG32(0x40011010u)
 
 #define HSI_HZ 8000000u
 #define PLL_HZ 24000000u
@@ -31,4 +35,18 @@ void tk_chip_init(void)
     // PA9: alternate function, push-pull, 50 MHz; PA10: floating input.
     GPIOA_CRH = (GPIOA_CRH & ~0xFF0u) | 0x4B0u;
     tk_usart_init(clock_hz);
+}
+
+uint32_t tk_port_micros(void)
+{
+    return tk_micros_of_cycles();
+}
+
+void tk_port_timestamp_pin(void)
+{
+    RCC_APB2ENR |= 1u << 4;                   // port C
+    GPIOC_CRH = (GPIOC_CRH & ~0xF0u) | 0x10u; // PC9: push-pull, 10 MHz
+    GPIOC_BSRR = 1u << (9 + 16);
+    tk_hold_pulse();
+    GPIOC_BSRR = 1u << 9;
 }

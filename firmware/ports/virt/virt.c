@@ -8,6 +8,9 @@
 #define UART_FIFO TK_REG8(UART_BASE + 2u)
 #define UART_LINE TK_REG8(UART_BASE + 3u)
 #define UART_STATUS TK_REG8(UART_BASE + 5u)
+// The timer of the core's interrupt controller, at the 10 MHz of QEMU's machine.
+#define MTIME TK_REG32(0x0200BFF8u)
+#define MTIME_PER_MICROSECOND 10u
 #define FINISHER TK_REG32(0x00100000u)
 
 void tk_chip_init(void)
@@ -28,6 +31,16 @@ int tk_port_getc(void)
     while ((UART_STATUS & 0x01u) == 0) { // nothing received
     }
     return UART_DATA;
+}
+
+uint32_t tk_port_micros(void)
+{
+    return tk_micros(MTIME, MTIME_PER_MICROSECOND);
+}
+
+// The machine has no pins.
+void tk_port_timestamp_pin(void)
+{
 }
 
 _Noreturn void tk_port_exit(int status)

@@ -58,3 +58,5 @@ tk_status tk_add_broadcast(const tk_add_broadcast_params *p, const void *a, cons
     for_each_row(&p->shape, p, add_both, add_same, a, b, out);
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_add_broadcast, layer->in[0], layer->in[1], layer->out)

@@ -37,3 +37,5 @@ tk_status tk_add_rescaled(const tk_add_rescaled_params *p, const void *a, const 
     for_each_row(&p->shape, p, add_any, add_any, a, b, out);
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_add_rescaled, layer->in[0], layer->in[1], layer->out)

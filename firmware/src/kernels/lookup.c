@@ -27,3 +27,5 @@ tk_status tk_lookup(const tk_lookup_params *p, const void *in, void *out)
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_lookup, layer->in[0], layer->out)

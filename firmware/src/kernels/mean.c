@@ -30,3 +30,5 @@ tk_status tk_mean(const tk_mean_params *p, const void *in, void *out)
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_mean, layer->in[0], layer->out)

@@ -47,3 +47,5 @@ tk_status tk_mean_words(const tk_mean_params *p, const void *in, void *out)
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_mean_words, layer->in[0], layer->out)

@@ -42,3 +42,5 @@ tk_status tk_move(const tk_move_params *p, const void *in, void *out)
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_move, layer->in[0], layer->out)

@@ -66,3 +66,7 @@ tk_status tk_mul_steep(const tk_mul_params *p, const void *a, const void *b, voi
     for_each_row(&p->shape, p, steep_both, steep_same, a, b, out);
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_mul, layer->in[0], layer->in[1], layer->out)
+
+TK_LAYER_RUN(tk_mul_steep, layer->in[0], layer->in[1], layer->out)

@@ -16,3 +16,5 @@ tk_status tk_pad(const tk_pad_params *p, const void *in, void *out)
     }
     return tk_move(&p->move, in, out);
 }
+
+TK_LAYER_RUN(tk_pad, layer->in[0], layer->out)

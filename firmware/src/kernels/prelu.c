@@ -28,3 +28,5 @@ tk_status tk_prelu(const tk_prelu_params *p, const void *a, const void *b, void 
     for_each_row(&p->shape, p, prelu_any, prelu_any, a, b, out);
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_prelu, layer->in[0], layer->in[1], layer->out)

@@ -24,3 +24,5 @@ tk_status tk_resize_nearest(const tk_resize_nearest_params *p, const void *in, v
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_resize_nearest, layer->in[0], layer->out)

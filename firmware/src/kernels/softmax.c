@@ -82,3 +82,5 @@ tk_status tk_softmax(const tk_softmax_params *p, const void *in, void *out)
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_softmax, layer->in[0], layer->out)
