@@ -117,7 +117,7 @@ def verify(
     rows = [_host_row(run, features, sanitize=sanitize)]
     tick()
     if tflite_can_run(run.network):
-        rows.append(_tflite_row(run.network, features))
+        rows.append(_tflite_row(run, features))
     tick()
     for board in boards:
         for row, measured in _board_rows(run, board, emulators, clips):
@@ -177,10 +177,20 @@ def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
     )
 
 
-def _tflite_row(network: Network, features: Int8Array) -> Row:
+def _tflite_row(run: Run, features: Int8Array) -> Row:
+    """An imported network is held against the very file that it came from."""
     from tinykit.network import run_tflite, to_tflite
 
-    got = run_tflite(to_tflite(network), features).reshape(len(features), -1)
+    network, original = run.network, run.directory / "model.tflite"
+    shape = (1, *network.tensor(network.input).shape)
+    if original.exists():
+        content, shape = original.read_bytes(), tuple(network.metadata["input"]["shape"])
+    else:
+        content = to_tflite(network)
+    # One at a time: not every file lets its batch be resized.
+    got = np.concatenate(
+        [run_tflite(content, one.reshape(shape)).reshape(1, -1) for one in features]
+    )
     wrong = first_difference(interpret(network, features), got)
     name = "tflite-runtime (reference kernels)"
     return Row(name, None, len(features), "scores", not wrong, wrong)
