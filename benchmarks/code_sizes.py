@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the code of a firmware, function by function, for the estimate before a build.
+"""Measure the code of a firmware, section by section, so that its size is known before a build.
 
     python benchmarks/code_sizes.py            writes tinykit/codegen/code_sizes.json
     python benchmarks/code_sizes.py --check    compares with it; exit status 1 where it is stale
 
-Compiles all C of the firmware with the flags of every kind of core among the boards, and reads from
-the objects what each function and each constant takes and what it refers to. Members of the C
-library and of libgcc that a link of all of it pulls in are read likewise.
+Compiles all C of the firmware as PlatformIO would, for every kind of core among the boards, and
+keeps of the objects what the linker goes by: sections with their bytes and alignment, what they
+refer to, and on RISC-V the calls that it may shorten. Members of the C library and of libgcc that a
+link of all of it pulls in are read likewise. `tinykit.codegen.linker` does the rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import functools
 import json
-import math
 import os
 import re
 import subprocess
@@ -23,7 +22,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,10 +32,12 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from tinykit.boards import Board, list_boards, manifest, project_files
-from tinykit.codegen.apps import main_group, selftest_context
-from tinykit.codegen.code_sizes import TABLE, flags_key
+from tinykit.boards.project import BAUD
+from tinykit.codegen.apps import SELF_TEST, App
+from tinykit.codegen.code_sizes import TABLE, TYPES, flags_key
 from tinykit.codegen.isa import Isa, isa_of
-from tinykit.codegen.mlperf import TASKS, Mlperf, mlperf_group, render_main
+from tinykit.codegen.linker import Call, Object, Section, Target
+from tinykit.codegen.mlperf import ENERGY_BAUD, TASKS, Mlperf
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
 from tinykit.codegen.sources import source_closure
@@ -45,9 +46,8 @@ from tinykit.files import write_atomic
 from tinykit.frontends import Frontend, Imu, LogMel, Mfcc
 from tinykit.frontends.render import render_frontend
 from tinykit.network import Network
-from tinykit.network.sample import Builder, ds_cnn, har_cnn, mobilenet, resnet8
+from tinykit.network.sample import Builder, har_cnn
 from tinykit.resources import resource_dir
-from tinykit.templating import render_template
 
 # As boards/platform/builder/main.py builds, as far as the code depends on it.
 FLAGS = ("-O2", "-ffunction-sections", "-fdata-sections", "-fno-common")
@@ -55,15 +55,12 @@ WIDE = "-DTK_WIDE_ACCUMULATORS"
 PREFIXES = {"arm": "arm-none-eabi-", "riscv": "riscv64-unknown-elf-"}
 # Folders of kernels that only cores with a feature of that name can compile.
 FEATURES = frozenset({"dsp", "mve"})
-# Of the psABI: a call, and the permission to shorten it. The linker makes one instruction of two.
+# Of the psABI: a call, a filling, and the permission to shorten what stands at the same place.
 _RISCV_CALLS = frozenset({18, 19})
+_RISCV_ALIGN = 43
 _RISCV_RELAX = 51
-_SHORTER_CALL = 4
 # What the linker scripts throw away.
 _DISCARDED = (".ARM.ex", ".eh_frame", ".init", ".fini")
-
-Nodes = dict[str, list[Any]]
-"""By name: bytes of flash, bytes of RAM, and the names that it refers to."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Core:
         cflags: of the boards.
         features: of the boards.
         isa: that kernels are chosen for.
-        boards: one for each port.
+        boards: all of them.
     """
 
     prefix: str
@@ -107,103 +104,121 @@ def _output(command: list[str]) -> str:
 
 def cores() -> list[Core]:
     """Those of tinykit's boards, in the order of their keys."""
-    grouped: dict[tuple[str, ...], dict[str, Board]] = {}
+    grouped: dict[tuple[str, ...], list[Board]] = {}
     own = resource_dir("boards")
     for board in list_boards():
         if board.arch != "host" and board.directory.parent == own:
-            grouped.setdefault(board.cflags, {}).setdefault(board.port, board)
+            grouped.setdefault(board.cflags, []).append(board)
     found = []
-    for cflags, ports in grouped.items():
-        first, *others = ports.values()
+    for cflags, boards in grouped.items():
+        first, *others = boards
         if any((b.features, b.arch) != (first.features, first.arch) for b in others):
             sys.exit(f"boards with {' '.join(cflags)} differ in their features")
-        found.append(
-            Core(PREFIXES[first.arch], cflags, first.features, isa_of(first), tuple(ports.values()))
-        )
+        prefix, isa = PREFIXES[first.arch], isa_of(first)
+        found.append(Core(prefix, cflags, first.features, isa, tuple(boards)))
     return sorted(found, key=lambda core: core.key)
 
 
-class Object:
-    """A relocatable ELF file, as nodes.
+class _Reader:
+    """A relocatable ELF file, as an Object."""
 
-    Attributes:
-        nodes: by name; static ones and constants are named after the file.
-        names: the node of each global symbol.
-    """
-
-    def __init__(self, content: bytes, label: str, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, content: bytes) -> None:
         elf = ELFFile(BytesIO(content))
         self._sections = list(elf.iter_sections())
         table = elf.get_section_by_name(".symtab")
         self._symbols = [] if table is None else list(table.iter_symbols())
         self._riscv = elf["e_machine"] == "EM_RISCV"
-        self._label, self._without = label, (*_DISCARDED, *without)
-        self.names: dict[str, str] = {}
-        self._keys = self._named()
-        self.nodes: Nodes = {
-            key: [*self._bytes(index), *self._references(index)]
-            for index, key in self._keys.items()
+        kept = [index for index, section in enumerate(self._sections) if _is_linked(section)]
+        self._numbers = {index: number for number, index in enumerate(kept)}
+
+    def object(self) -> Object:
+        """Its sections that take memory, and what they define."""
+        sections = tuple(self._section(index) for index in self._numbers)
+        symbols = {
+            symbol.name: (self._numbers[symbol["st_shndx"]], self._into(symbol))
+            for symbol in self._symbols
+            if symbol["st_info"]["bind"] != "STB_LOCAL" and symbol["st_shndx"] in self._numbers
         }
+        return Object(sections, dict(sorted(symbols.items())))
 
-    def _named(self) -> dict[int, str]:
-        """A name for each section that a firmware may hold."""
-        globals_: dict[int, list[str]] = {}
-        for symbol in self._symbols:
-            at = symbol["st_shndx"]
-            if isinstance(at, int) and symbol["st_info"]["bind"] != "STB_LOCAL":
-                globals_.setdefault(at, []).append(symbol.name)
-        keys = {}
-        for index, section in enumerate(self._sections):
-            kept = section["sh_flags"] & SH_FLAGS.SHF_ALLOC
-            if not kept or section.name.startswith(self._without):
-                continue
-            names = sorted(globals_.get(index, []))
-            if not names and not section["sh_size"]:
-                continue
-            keys[index] = self._key(section.name, names)
-            self.names |= dict.fromkeys(names, keys[index])
-        return keys
+    def _into(self, symbol: Any) -> int:
+        """Where a symbol lies in its section; bit 0 of Thumb functions says what they are."""
+        thumb = not self._riscv and symbol["st_info"]["type"] == "STT_FUNC"
+        return int(symbol["st_value"] & ~1 if thumb else symbol["st_value"])
 
-    def _key(self, section: str, names: list[str]) -> str:
-        if section == ".vectors":
-            return section
-        own = section.split(".", 2)[-1]
-        if own in names:
-            return own
-        return names[0] if names else f"{self._label}:{section}"
-
-    def _bytes(self, index: int) -> tuple[int, int]:
-        """Flash and RAM, with the most that alignment can add."""
+    def _section(self, index: int) -> Section:
         section = self._sections[index]
-        size = section["sh_size"] - self._shortened(index)
-        size = -(-size // 4) * 4 + max(section["sh_addralign"] - 4, 0)
-        flags = section["sh_flags"]
-        written = bool(flags & SH_FLAGS.SHF_WRITE)
-        zero = section["sh_type"] == "SHT_NOBITS"
-        return (0 if zero else size, size if written else 0)
+        kinds: dict[int, dict[int, Any]] = {}
+        for one in self._relocations(index):
+            kinds.setdefault(one["r_offset"], {})[one["r_info_type"]] = one
+        return Section(
+            name=section.name,
+            size=section["sh_size"],
+            align=max(section["sh_addralign"], 1),
+            refs=self._references(index),
+            calls=tuple(self._calls(kinds)) if self._riscv else (),
+            fills=tuple(self._fills(kinds)) if self._riscv else (),
+            constants=tuple(_constants(section)),
+        )
 
     def _relocations(self, index: int) -> Iterator[Any]:
         for section in self._sections:
             if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_info"] == index:
                 yield from section.iter_relocations()
 
-    def _shortened(self, index: int) -> int:
-        """Bytes that the linker takes out of the calls of a section."""
-        if not self._riscv:
-            return 0
-        kinds: dict[int, set[int]] = {}
-        for one in self._relocations(index):
-            kinds.setdefault(one["r_offset"], set()).add(one["r_info_type"])
-        calls = [k for k in kinds.values() if k & _RISCV_CALLS and _RISCV_RELAX in k]
-        return _SHORTER_CALL * len(calls)
+    def _target(self, relocation: Any) -> Target | None:
+        symbol = self._symbols[relocation["r_info_sym"]]
+        at = symbol["st_shndx"]
+        return self._numbers.get(at) if isinstance(at, int) else symbol.name or None
 
-    def _references(self, index: int) -> list[str]:
-        found = set()
-        for one in self._relocations(index):
-            symbol = self._symbols[one["r_info_sym"]]
-            at = symbol["st_shndx"]
-            found.add(self._keys.get(at, "") if isinstance(at, int) else symbol.name)
-        return sorted(found - {"", self._keys[index]})
+    def _references(self, index: int) -> tuple[Target, ...]:
+        found = {self._target(one) for one in self._relocations(index)}
+        own = self._numbers[index]
+        return tuple(sorted((one for one in found if one not in (None, own)), key=str))  # type: ignore[arg-type]
+
+    def _calls(self, kinds: Mapping[int, Mapping[int, Any]]) -> Iterator[Call]:
+        for offset, found in sorted(kinds.items()):
+            call = next((one for kind, one in found.items() if kind in _RISCV_CALLS), None)
+            if call is None or _RISCV_RELAX not in found:
+                continue
+            target = self._target(call)
+            if target is not None:
+                symbol = self._symbols[call["r_info_sym"]]
+                inside = symbol["st_value"] if isinstance(target, int) else 0
+                yield Call(offset, target, inside + call["r_addend"])
+
+    def _fills(self, kinds: Mapping[int, Mapping[int, Any]]) -> Iterator[tuple[int, int]]:
+        for offset, found in sorted(kinds.items()):
+            if _RISCV_ALIGN in found:
+                count = found[_RISCV_ALIGN]["r_addend"]
+                if count != 2:
+                    sys.exit(f"a filling of {count} bytes, where the linker model knows 2")
+                yield offset, count
+
+
+def _is_linked(section: Any) -> bool:
+    """Whether the linker scripts keep it, if anything refers to it."""
+    return bool(
+        section["sh_flags"] & SH_FLAGS.SHF_ALLOC
+        and section["sh_size"]
+        and not section.name.startswith(_DISCARDED)
+    )
+
+
+def _constants(section: Any) -> Iterator[str]:
+    """The parts of a section that the linker may make one with others."""
+    flags = section["sh_flags"]
+    if not flags & SH_FLAGS.SHF_MERGE:
+        return
+    data, size = section.data().decode("latin-1"), section["sh_entsize"]
+    if not flags & SH_FLAGS.SHF_STRINGS:
+        yield from (data[at : at + size] for at in range(0, len(data), size))
+        return
+    at, align = 0, section["sh_addralign"]
+    while at < len(data):
+        end = data.index("\0", at) + 1
+        yield data[at:end]
+        at = -(-end // align) * align
 
 
 class Compiler:
@@ -213,11 +228,8 @@ class Compiler:
         self._core, self._folder = core, folder
         self._specs = core.specs()
 
-    def objects(self, sources: Iterable[str], *flags: str) -> dict[str, Path]:
-        """Objects of files below `src`, by their name there."""
-        return {name: self._one(name, flags) for name in sorted(sources)}
-
-    def _one(self, name: str, flags: tuple[str, ...]) -> Path:
+    def compiled(self, name: str, *flags: str) -> Path:
+        """The object of a file below `src`."""
         target = self._folder / "obj" / "".join([name.replace("/", "-"), *flags, ".o"])
         target.parent.mkdir(exist_ok=True)
         source = self._folder / "src" / name
@@ -227,18 +239,20 @@ class Compiler:
         _output([*command, *includes, *flags, "-c", str(source), "-o", str(target)])
         return target
 
-    def library(self, objects: Iterable[Path]) -> list[Object]:
-        """The members of the C library and of libgcc that `objects` need."""
+    def version(self) -> str:
+        """Of the compiler."""
+        return _output([f"{self._core.prefix}gcc", "--version"]).splitlines()[0]
+
+    def library(self, symbols: Iterable[str]) -> list[bytes]:
+        """The members of the C library and of libgcc that define `symbols`, in their order."""
         # Without extension suffixes, as in boards/platform/builder/main.py.
         cflags = [re.sub("_z.*", "", flag) for flag in self._core.cflags]
         command = [f"{self._core.prefix}gcc", *cflags, *self._specs, "-nostartfiles"]
-        command += [f"-Wl,{option}" for option in _LINK_ALL]
-        linked = self._folder / "linked"
-        listed = _output([*command, *map(str, objects), "-o", str(linked)])
-        members = sorted(
-            set(re.findall(r"^\(?([^()\n]*\.a)[()]+([^()\n]+)\)?$", listed, re.MULTILINE))
-        )
-        return [Object(self._member(*one), one[1]) for one in members]
+        command += [f"-Wl,{option}" for option in _LINK_LIBRARY]
+        command += [f"-Wl,-u,{name}" for name in sorted(symbols)]
+        listed = _output([*command, "-o", str(self._folder / "linked")])
+        found = re.findall(r"^\(?([^()\n]*\.a)[()]+([^()\n]+)\)?$", listed, re.MULTILINE)
+        return [self._member(*one) for one in dict.fromkeys(found)]
 
     def _member(self, archive: str, name: str) -> bytes:
         command = [f"{self._core.prefix}ar", "p", archive, name]
@@ -251,24 +265,29 @@ class Survey:
     def __init__(self, core: Core, folder: Path) -> None:
         self._core, self._folder = core, folder
         self._compiler = Compiler(core, folder)
-        self._paths: list[Path] = []
+        self._seen: list[Object] = []
 
     def entry(self) -> dict[str, Any]:
         """For JSON."""
         sources = _firmware_sources(self._core)
+        headers = (resource_dir("firmware") / "include" / "tinykit").glob("*.h")
+        self._write("include/tinykit", {path.name: path.read_bytes() for path in headers})
         self._write("", source_closure(sources))
-        groups = {"common": self._read(self._compiler.objects(sources))}
-        groups |= {f"port {board.port}": self._port(board) for board in self._core.boards}
-        groups |= {f"frontend {one.kind}": self._frontend(one) for one in _FRONTENDS}
-        groups |= {name: self._main(*of) for name, of in _mains().items()}
-        affected = [name for name in sources if _mentions_wide(name)]
-        groups["wide"] = self._read(self._compiler.objects(affected, WIDE))
-        groups["common"] += self._compiler.library(self._paths)
+        objects = {name: self._read(name) for name in sources}
+        wide = {name: self._read(name, WIDE) for name in sources if _mentions_wide(name)}
         return {
             "isa": self._core.isa,
-            "model": self._model(),
-            "params": self._params(),
-            "groups": _as_nodes(groups),
+            "compiler": self._compiler.version(),
+            "objects": _as_dicts(objects),
+            "wide": _as_dicts({k: one for k, one in wide.items() if one != objects[k]}),
+            "ports": {board.id: self._port(board) for board in self._core.boards},
+            "frontends": {one.kind: self._frontend(one).as_dict() for one in _FRONTENDS},
+            "mains": {name: self._main(i, *of).as_dict() for i, (name, of) in enumerate(_mains())},
+            **self._types(),
+            "library": [
+                _Reader(member).object().as_dict()
+                for member in self._compiler.library(self._unresolved())
+            ],
         }
 
     def _write(self, place: str, files: Mapping[str, bytes | str]) -> None:
@@ -277,79 +296,81 @@ class Survey:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def _read(self, paths: Mapping[str, Path], without: tuple[str, ...] = ()) -> list[Object]:
-        self._paths += paths.values()
-        return [Object(path.read_bytes(), Path(name).name, without) for name, path in paths.items()]
+    def _read(self, name: str, *flags: str) -> Object:
+        found = _Reader(self._compiler.compiled(name, *flags).read_bytes()).object()
+        self._seen.append(found)
+        return found
 
-    def _port(self, board: Board) -> list[Object]:
-        files = project_files(board)
-        place = f"src/port-{board.port}"
-        names = [Path(name).name for name in files if name.startswith("src/port/")]
-        self._write(place, {name: files[f"src/port/{name}"] for name in names})
-        self._write("", {name: text for name, text in files.items() if name.startswith("include/")})
-        sources = [f"port-{board.port}/{name}" for name in names if not name.endswith(".h")]
-        defines = manifest(board)["build"]["defines"]
-        return self._read(
-            self._compiler.objects(
-                sources, *(f"-D{name}={value}" for name, value in defines.items())
-            )
+    def _unresolved(self) -> set[str]:
+        """What objects refer to and none defines."""
+        refs = {ref for one in self._seen for section in one.sections for ref in section.refs}
+        return {ref for ref in refs if isinstance(ref, str)}.difference(
+            *(one.symbols for one in self._seen)
         )
 
-    def _frontend(self, frontend: Frontend) -> list[Object]:
-        """Its code; tables and state are counted with the network's data."""
+    def _port(self, board: Board) -> dict[str, Any]:
+        files = project_files(board)
+        place = f"board-{board.id}"
+        names = [Path(name).name for name in files if name.startswith("src/port/")]
+        self._write(f"src/{place}", {name: files[f"src/port/{name}"] for name in names})
+        self._write("", {name: text for name, text in files.items() if name.startswith("include/")})
+        sources = sorted(name for name in names if not name.endswith(".h"))
+        usual, *others = (self._port_objects(board, sources, baud) for baud in _BAUDS)
+        differing = {
+            str(baud): {name: one for name, one in found.items() if one != usual[name]}
+            for baud, found in zip(_BAUDS[1:], others, strict=True)
+        }
+        return {
+            "port": board.port,
+            "objects": _as_dicts(usual),
+            "bauds": {baud: _as_dicts(found) for baud, found in differing.items() if found},
+        }
+
+    def _port_objects(self, board: Board, sources: list[str], baud: int) -> dict[str, Object]:
+        defines = manifest(board, baud=baud)["build"]["defines"]
+        flags = [f"-D{name}={value}" for name, value in defines.items()]
+        return {f"port/{name}": self._read(f"board-{board.id}/{name}", *flags) for name in sources}
+
+    def _frontend(self, frontend: Frontend) -> Object:
         place = f"frontend-{frontend.kind}"
         self._write(f"src/{place}", render_frontend(frontend))
-        return self._read(self._compiler.objects([f"{place}/frontend.c"]), _OBJECTS)
+        return self._read(f"{place}/frontend.c")
 
-    def _main(self, network: Network, files: Mapping[str, str]) -> list[Object]:
-        """Code and strings of main.c; buffers are counted with the network's data."""
+    def _main(self, number: int, app: App, network: Network, vectors: Vectors) -> Object:
         layout = lay_out(network, self._core.isa)
-        model = render_model(network, layout.layers, layout.plan, self._core.isa)
-        place = f"main-{len(self._paths)}"
-        self._write(f"src/{place}", {**model, **files})
-        path = self._compiler.objects([f"{place}/main.c"])[f"{place}/main.c"]
-        self._paths.append(path)
-        return [Object(path.read_bytes(), "main.c", _VARIABLES)]
-
-    def _model(self) -> list[int]:
-        """Bytes of model.c's code without layers, and of each layer, at most."""
-        alone = [self._model_code(_one_layer(10, bits)) for bits in (8, 4)]
-        layer = 0
-        for network in _networks():
-            size, layers = self._model_code(network)
-            layer = max(layer, math.ceil((size - alone[0][0]) / (layers - 1)))
-        return [max(size for size, _ in alone) - layer, layer]
-
-    def _model_code(self, network: Network) -> tuple[int, int]:
-        """Bytes of model.c's code, and the number of layers."""
-        layout = lay_out(network, self._core.isa)
-        place = f"model-{network.digest[:8]}"
         files = render_model(network, layout.layers, layout.plan, self._core.isa)
-        self._write(f"src/{place}", files)
-        (code,) = self._read(self._compiler.objects([f"{place}/model.c"]), _OBJECTS)
-        return sum(node[0] for node in code.nodes.values()), len(layout.layers)
+        files |= app.files(network, self._core.boards[0], vectors)
+        frontend = app.frontend(network)
+        files |= {} if frontend is None else render_frontend(frontend)
+        self._write(f"src/main-{number}", files)
+        return self._read(f"main-{number}/main.c")
 
-    def _params(self) -> dict[str, int]:
-        """sizeof of each params struct."""
-        headers = _params_headers()
+    def _types(self) -> dict[str, Any]:
+        """Size and alignment of constants of each type, and alignment of arrays by their bytes."""
+        headers = _struct_headers()
         lines = [f'#include "tinykit/{name}"' for name in sorted(headers)]
         types = sorted({one for found in headers.values() for one in found})
-        lines += [f"const unsigned char size_of_{one}[sizeof({one})] = {{1}};" for one in types]
-        self._write("src", {"params.c": "\n".join(lines) + "\n"})
-        path = self._compiler.objects(["params.c"])["params.c"]
-        nodes = Object(path.read_bytes(), "").nodes
-        return {one: nodes[f"size_of_{one}"][0] for one in types}
+        lines += [f"const {one} of_{one} = {{0}};" for one in types]
+        lines += [f"const unsigned char array_{size}[{size}] = {{1}};" for size in _ARRAYS]
+        self._write("src", {"types.c": "\n".join(lines) + "\n"})
+        found = _Reader(self._compiler.compiled("types.c").read_bytes()).object()
+        of = {name: found.sections[number] for name, (number, _) in found.symbols.items()}
+        return {
+            "types": {one: [of[f"of_{one}"].size, of[f"of_{one}"].align] for one in types},
+            "arrays": [[size, of[f"array_{size}"].align] for size in _ARRAYS],
+        }
 
 
-# So that every library member that anything needs is pulled in, and nothing else matters.
-_LINK_ALL = (
-    # Twice, for the members of libraries too.
-    *("--trace", "--trace", "--unresolved-symbols=ignore-all", "--allow-multiple-definition"),
-    *("-e,0", "--no-warn-rwx-segments"),
-)
-_VARIABLES = (".bss", ".sbss", ".data", ".sdata")
-_OBJECTS = (*_VARIABLES, ".rodata", ".srodata")
+# Twice, for the members of libraries too.
+_LINK_LIBRARY = ("--trace", "--trace", "--unresolved-symbols=ignore-all", "-e,0")
 _FRONTENDS: tuple[Frontend, ...] = (Mfcc(), LogMel(), Imu())
+_BAUDS = (BAUD, *sorted({ENERGY_BAUD, *(task.baud for task in TASKS.values())} - {BAUD}))
+# Compilers align arrays more that vectors fit in.
+_ARRAYS = (1, 2, 4, 8, 12, 16, 32, 64, 256)
+
+
+def _as_dicts(objects: Mapping[str, Object]) -> dict[str, Any]:
+    return {name: one.as_dict() for name, one in objects.items()}
 
 
 def _firmware_sources(core: Core) -> list[str]:
@@ -365,62 +386,47 @@ def _mentions_wide(source: str) -> bool:
     return any(WIDE[2:].encode() in text for text in source_closure([source]).values())
 
 
-def _params_headers() -> dict[str, list[str]]:
-    """The headers that define params structs, and their names."""
+def _struct_headers() -> dict[str, list[str]]:
+    """The headers that define structs of constants, and their names."""
     folder = resource_dir("firmware") / "include" / "tinykit"
-    found = {
-        path.name: re.findall(r"\b(tk_\w+_params);", path.read_text())
-        for path in sorted(folder.glob("*.h"))
-    }
+    found = {}
+    for path in sorted(folder.glob("*.h")):
+        text = path.read_text()
+        names = re.findall(r"^\} (tk_\w+);", text, re.MULTILINE)
+        names += re.findall(r"^struct (tk_\w+) \{", text, re.MULTILINE)
+        found[path.name] = [name for name in names if name.endswith("_params") or name in TYPES]
     return {name: types for name, types in found.items() if types}
 
 
-@functools.cache
-def _one_layer(classes: int, bits: int) -> Network:
-    builder = Builder(np.random.default_rng(0), (60,), bits=bits, name="one")
-    return builder.dense(classes, relu=False, bits=bits).build()
-
-
-@functools.cache
-def _networks() -> tuple[Network, ...]:
-    """To measure what a layer's call takes."""
-    return ds_cnn(64), har_cnn("w4a4"), resnet8(), mobilenet()
-
-
-def _mains() -> dict[str, tuple[Network, Mapping[str, str]]]:
-    """main.c and what it includes, and the network that they are for, by group."""
-    found: dict[str, tuple[Network, Mapping[str, str]]] = {}
-    for few in (True, False):
-        # The compiler unrolls the loops over few classes.
-        network = _one_layer(3 if few else 1000, 8)
-        found[main_group("", False, few)] = (network, _self_test(network, None, 0))
-        for frontend in _FRONTENDS:
-            for clips in (0, 1):
-                files = _self_test(network, frontend, clips)
-                found[main_group(frontend.kind, clips > 0, few)] = (network, files)
+def _mains() -> Iterator[tuple[str, tuple[App, Network, Vectors]]]:
+    """All that main.c can be, by its name in the table."""
+    network = Builder(np.random.default_rng(0), (60,), name="one").dense(60, relu=False).build()
+    for one in (network, _listening(har_cnn(widths=(2,)), Imu())):
+        for count, clips in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            if one.frontend is not None or not clips:
+                vectors = _vectors(one, count, clips)
+                yield SELF_TEST.main_variant(one, vectors), (SELF_TEST, one, vectors)
     for task in TASKS.values():
-        # Of the autoencoder, ends are alike.
-        network = _one_layer(60, 8)
-        found[mlperf_group(task)] = (network, {"main.c": render_main(Mlperf(task), network)})
-    return found
+        app, none = Mlperf(task), _vectors(network, 0, 0)
+        yield app.main_variant(network, none), (app, network, none)
 
 
-def _self_test(network: Network, frontend: Frontend | None, clips: int) -> dict[str, str]:
-    """main.c and its headers."""
-    vectors = _vectors(network, clips)
-    # The board's name is counted with the board.
-    context = selftest_context("", "", 8, vectors, frontend=frontend is not None)
-    files = {one: render_template(f"{one}.j2", **context) for one in ("main.c", "vectors.h")}
-    return files if frontend is None else files | render_frontend(frontend)
+def _listening(network: Network, frontend: Frontend) -> Network:
+    """`network` behind a front end whose features it takes."""
+    ends = {"scale": frontend.scale, "zero_point": frontend.zero_point}
+    tensors = tuple(
+        replace(one, **ends) if one.name == network.input else one for one in network.tensors
+    )
+    return replace(network, tensors=tensors, frontend=frontend.to_config())
 
 
-def _vectors(network: Network, clips: int) -> Vectors:
+def _vectors(network: Network, count: int, clips: int) -> Vectors:
     """Vectors of nothing, to render main.c with."""
     shape = network.tensor(network.input).shape
     classes = network.tensor(network.output).shape[-1]
     return Vectors(
-        features=np.zeros((2, *shape), np.int8),
-        scores=np.zeros((2, classes), np.int8),
+        features=np.zeros((count, *shape), np.int8),
+        scores=np.zeros((count, classes), np.int8),
         layer_crcs={},
         clips=np.zeros((clips, 16000 if clips else 0), np.int16),
         clip_feature_crcs=(0,) * clips,
@@ -428,41 +434,23 @@ def _vectors(network: Network, clips: int) -> Vectors:
     )
 
 
-def _as_nodes(groups: Mapping[str, list[Object]]) -> dict[str, Nodes]:
-    """Nodes by group, with references to nodes only; "wide" holds what differs from "common"."""
-    objects = [one for group in groups.values() for one in group]
-    names = {symbol: key for one in objects for symbol, key in one.names.items()}
-    known = {key for one in objects for key in one.nodes}
-    tables: dict[str, Nodes] = {}
-    for group, members in groups.items():
-        nodes = {key: node for one in members for key, node in one.nodes.items()}
-        tables[group] = {
-            key: [flash, ram, *sorted({_node_of(ref, names) for ref in refs} & known - {key})]
-            for key, (flash, ram, *refs) in nodes.items()
-        }
-    for group in tables:
-        if group.startswith("main "):
-            tables[group] = {"main": _joined(tables[group])}
-    common = tables["common"]
-    tables["wide"] = {k: n for k, n in tables["wide"].items() if common.get(k) != n}
-    return tables
-
-
-def _node_of(name: str, symbols: Mapping[str, str]) -> str:
-    """The node of a symbol, or the node itself."""
-    return symbols.get(name, name)
-
-
-def _joined(nodes: Nodes) -> list[Any]:
-    """Nodes that are linked all or none, as one."""
-    refs = {ref for node in nodes.values() for ref in node[2:]} - nodes.keys()
-    return [sum(node[0] for node in nodes.values()), 0, *sorted(refs)]
-
-
 def _dump(table: Mapping[str, Any]) -> str:
-    """JSON with one line a function, so that a change is seen for what it is."""
-    text = json.dumps(table, indent=1, sort_keys=True)
-    return re.sub(r"\[[^][{}]*\]", lambda m: json.dumps(json.loads(m[0])), text) + "\n"
+    """JSON with one line a section, so that a change is seen for what it is."""
+    return _lines(table, "") + "\n"
+
+
+def _lines(value: Any, indent: str) -> str:
+    """A value with its members a line each, down to lists of no lists."""
+    inner = f"{indent} "
+    if isinstance(value, dict) and value:
+        members = [f"{json.dumps(key)}: {_lines(value[key], inner)}" for key in sorted(value)]
+        opening, closing = "{", "}"
+    elif isinstance(value, list) and value and all(isinstance(one, list) for one in value):
+        members = [json.dumps(one, separators=(",", ":")) for one in value]
+        opening, closing = "[", "]"
+    else:
+        return json.dumps(value)
+    return opening + ",".join(f"\n{inner}{one}" for one in members) + f"\n{indent}{closing}"
 
 
 def _surveyed(core: Core) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from scipy.optimize import nnls
@@ -29,18 +30,20 @@ from tinykit.bench.cores import CORES
 from tinykit.bench.measure import one_vector
 from tinykit.boards import Board, load_board
 from tinykit.boards.platformio import build, environment
+from tinykit.codegen import elementwise
 from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.cost import FORMAT, core_of
 from tinykit.codegen.counts import Counts, counts_of
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels, poolable
+from tinykit.codegen.kernels import choose_kernels, poolable
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import Layout, plan_layers
 from tinykit.codegen.project import generate
 from tinykit.emulators.qemu import plugin
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.network import Network
-from tinykit.network.ops import AvgPool2D, MaxPool2D
+from tinykit.network.ops import Add, AvgPool2D, MaxPool2D, Sub
 from tinykit.network.sample import Builder
 from tinykit.workflow import Firmware, run_firmware
 
@@ -53,6 +56,8 @@ BRANCHES, DEPTH = 30, 3
 # Seeds from here on make networks of narrow layers only, one for each few others: kernels that need
 # narrow inputs, weights and outputs at once are rare elsewhere.
 NARROW, NARROW_SHARE = 1000, 4
+# Seeds from here on make networks of the operators that imported models bring, one for each few.
+IMPORTED, IMPORTED_SHARE = 2000, 2
 # One firmware in so many has layers of one bit.
 BINARY = 6
 TIMEOUT = 300.0
@@ -281,9 +286,115 @@ class NarrowMaker(Maker):
             builder.conv(filters, kernel, **common)
 
 
+class ImportedMaker(Maker):
+    """Branches of operators that work on values of 8 bits and have no weights."""
+
+    def __init__(self, seed: int, limits: dict[str, int]) -> None:
+        super().__init__(seed, limits)
+        self.widths = (8,)
+
+    def layer(self, builder: Builder) -> None:
+        """One operator, and the constant that it reads."""
+        # What reads two tensors has most ways.
+        self.pick(
+            *[self.pair] * 4,
+            self.look_up,
+            self.reduce,
+            self.softmax,
+            self.pad,
+            self.part,
+            self.part,
+            self.join,
+            self.turn,
+            self.resize,
+        )(builder)
+
+    def pair(self, builder: Builder) -> None:
+        """An operator on two tensors, of which the second may be broadcast."""
+        shape = builder.shape
+        sides = tuple(side if self.rng.random() < 0.6 else 1 for side in shape)
+        sides = self.pick(sides, shape, (1,))
+        kind = int(self.rng.integers(6))
+        if kind < 2:
+            builder.add(builder.constant(sides), relu=kind == 0, kind=self.pick(Add, Sub))
+        elif kind < 4:
+            # Products of few steps have steep factors.
+            builder.multiply(builder.constant(sides, reach=self.pick(255, 255, 1)))
+        else:
+            builder.prelu(builder.constant(sides))
+
+    def look_up(self, builder: Builder) -> None:
+        """A function of one value."""
+        builder.lookup()
+
+    def reduce(self, builder: Builder) -> None:
+        """A mean over some axes."""
+        axes = [axis for axis in range(3) if self.rng.random() < 0.5]
+        builder.reduce(axes or [0, 1], jumps=bool(self.rng.random() < 0.3))
+
+    def softmax(self, builder: Builder) -> None:
+        """A softmax over the channels."""
+        builder.softmax()
+
+    def room(self, builder: Builder, shape: tuple[int, ...]) -> bool:
+        """Whether a tensor of `shape` may follow."""
+        return int(np.prod(shape)) <= self.limits["map"]
+
+    def pad(self, builder: Builder) -> None:
+        """A border, of channels too now and then."""
+        padding = [int(one) for one in self.rng.integers(0, 4, 6)]
+        if self.rng.random() < 0.7:
+            padding[4:] = [0, 0]
+        sides = [side + sum(padding[2 * i : 2 * i + 2]) for i, side in enumerate(builder.shape)]
+        if self.room(builder, tuple(sides)):
+            builder.pad(tuple(padding))
+
+    def part(self, builder: Builder) -> None:
+        """A slice."""
+        begin, steps, size = [], [], []
+        for axis, side in enumerate(builder.shape):
+            step = self.pick(1, 1, 1, 2, -1) if axis < 2 else self.pick(1, 1, 1, 1, 2)
+            first = int(self.rng.integers(0, side)) if self.rng.random() < 0.5 else 0
+            room = (first if step < 0 else side - 1 - first) // abs(step) + 1
+            begin.append(first)
+            steps.append(step)
+            size.append(room if self.rng.random() < 0.6 else int(self.rng.integers(1, room + 1)))
+        builder.slice(tuple(begin), tuple(steps), tuple(size))
+
+    def join(self, builder: Builder) -> None:
+        """A concatenation with a function of itself."""
+        axis = int(self.rng.integers(3))
+        sides = [side * (2 if i == axis else 1) for i, side in enumerate(builder.shape)]
+        if self.room(builder, tuple(sides)):
+            builder.concat(builder.keep(), axis)
+
+    def turn(self, builder: Builder) -> None:
+        """A transposition."""
+        builder.transpose(tuple(int(one) for one in self.rng.permutation(3)))
+
+    def resize(self, builder: Builder) -> None:
+        """More or fewer pixels."""
+        high, wide, deep = builder.shape
+        sides = (self.pick(high, 2 * high, high + 1), self.pick(2 * wide, wide + 2, 1))
+        if self.room(builder, (*sides, deep)):
+            builder.resize(*sides)
+
+    def close(self, builder: Builder) -> None:
+        """Ends a branch in six values of 8 bits."""
+        if len(builder.shape) > 1 and np.prod(builder.shape) > 512:
+            builder.reduce([0, 1])
+        if np.prod(builder.shape) > 512:
+            builder.slice((0, 0, 0), (1, 1, 1), (1, 1, 512))
+        self.dense(builder, 6, 8)
+
+
 def seeds_of(firmwares: int) -> list[int]:
-    """Those of so many firmwares, and of narrow ones besides."""
-    return [*range(firmwares), *range(NARROW, NARROW + firmwares // NARROW_SHARE)]
+    """Those of so many firmwares, and besides of narrow and of imported ones."""
+    return [
+        *range(firmwares),
+        *range(NARROW, NARROW + firmwares // NARROW_SHARE),
+        *range(IMPORTED, IMPORTED + firmwares // IMPORTED_SHARE),
+    ]
 
 
 def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
@@ -291,17 +402,23 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
     rng = np.random.default_rng(seed)
 
     def choose(layers: Sequence[Layer]) -> Layer:
-        if seed >= NARROW and rng.random() < 0.7:
+        if NARROW <= seed < IMPORTED and rng.random() < 0.7:
             return layers[0]
         return layers[int(rng.integers(len(layers)))]
 
     pooled = frozenset(pool.name for _, pool in poolable(network) if rng.random() < 0.3)
-    return choose_kernels(network, isa_of(board), choose, pooled=pooled)
+    if seed < IMPORTED or seed % 4:
+        return choose_kernels(network, isa_of(board), choose, pooled=pooled)
+    # Hardly any sum needs the reference form, so some are made to take it.
+    with mock.patch.object(elementwise, "linear_sum", return_value=None):
+        return choose_kernels(network, isa_of(board), choose, pooled=pooled)
 
 
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
+    if seed >= IMPORTED:
+        return ImportedMaker(seed, limits).network()
     if seed >= NARROW:
         return NarrowMaker(seed, limits).network()
     return binary_network(seed) if seed % BINARY == BINARY - 1 else Maker(seed, limits).network()

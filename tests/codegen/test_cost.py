@@ -19,7 +19,8 @@ from tinykit.codegen.choice import Cheapest, lay_out_for, storage_of
 from tinykit.codegen.cost import CostModel, cost_model, fitted_cores
 from tinykit.codegen.counts import Core, counts_of
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels, first_of
+from tinykit.codegen.kernels import choose_kernels, first_of
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.project import METADATA
 from tinykit.errors import DoesNotFitError
 from tinykit.network import Network
@@ -29,6 +30,7 @@ from tinykit.network.sample import (
     ds_cnn,
     har_cnn,
     random_binary_network,
+    random_imported_network,
     random_network,
     resnet8,
 )
@@ -130,6 +132,7 @@ def test_whatever_can_run_has_a_prediction(core):
     chooser = Cheapest(model)
     networks = [random_network(np.random.default_rng(seed)) for seed in range(40)]
     networks += [random_binary_network(np.random.default_rng(seed)) for seed in range(12)]
+    networks += [random_imported_network(np.random.default_rng(seed)) for seed in range(40)]
     networks += [har_cnn(policy) for policy in ("w8a8", "w4a4", "w2a2", "w2a8")]
     for network in networks:
         chooser.seen = {}

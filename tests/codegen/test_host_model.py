@@ -21,6 +21,7 @@ from tinykit.network.sample import (
     ds_cnn,
     har_cnn,
     random_binary_network,
+    random_imported_network,
     random_input,
     random_network,
     resnet8,
@@ -67,6 +68,24 @@ def test_sums_that_share_their_inputs(bits, isa):
 @pytest.mark.parametrize("seed", range(12))
 def test_random_network(seed):
     check(random_network(np.random.default_rng(seed)), ISAS[seed % len(ISAS)])
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_network_of_imported_operators(seed):
+    check(random_imported_network(np.random.default_rng(seed)), ISAS[seed % len(ISAS)])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_layers_that_read_constants(isa):
+    """What a convolution reads past its input is there; a constant may have another shape."""
+    builder = Builder(np.random.default_rng(5), (4, 4, 3))
+    whole = builder.keep()
+    builder.back_to(builder.constant((5, 3, 3))).conv(4, (3, 3))
+    first = builder.mean().dense(6).keep()
+    builder.back_to(builder.constant((1, 2, 3))).flatten()
+    second = builder.dense(6).keep()
+    builder.back_to(whole).dense(6).add(first).multiply(second)
+    check(builder.build(), isa)
 
 
 @pytest.mark.parametrize(("seed", "isa"), [(0, "dsp"), (1, "riscv"), (2, "thumb"), (3, "mve")])

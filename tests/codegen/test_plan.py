@@ -162,6 +162,38 @@ def test_the_input_of_a_network_that_adds_it_to_itself():
     assert plan.offset("add0_out") == plan.offset("input")
 
 
+def test_constants_take_no_memory():
+    builder = Builder(np.random.default_rng(0), (6, 5, 4))
+    held = builder.constant((6, 5, 4))
+    plan = plan_memory(builder.multiply(held).dense(3).build())
+    assert plan.constants == {held.tensor.name: held.tensor.name}
+    assert held.tensor.name not in plan.tensor_buffer
+    # The product lies over the only input that is in memory.
+    assert plan.offset("mul1_out") == plan.offset("input")
+    assert plan.occupied(0) == 6 * 5 * 4
+
+
+def test_a_reshaped_constant_is_the_same_constant():
+    builder = Builder(np.random.default_rng(0), (8,))
+    start = builder.keep()
+    builder.back_to(builder.constant((2, 2, 2))).flatten()
+    shaped = builder.keep()
+    plan = plan_memory(builder.back_to(start).multiply(shaped).dense(3).build())
+    assert plan.constants[shaped.tensor.name] == "constant0_out"
+    assert {b.name for b in plan.buffers} >= {"input", "mul2_out"}
+
+
+def test_what_is_broadcast_is_not_written_over():
+    """The output of a product may replace the first input, but not a mask."""
+    builder = Builder(np.random.default_rng(0), (6, 5, 4)).conv(4, (1, 1))
+    full = builder.keep()
+    mask = builder.reduce([0, 1]).keep()
+    plan = plan_memory(builder.back_to(full).multiply(mask).dense(3).build())
+    assert plan.offset("mul2_out") == plan.offset(full.tensor.name)
+    place = plan.offset(mask.tensor.name) - plan.offset(full.tensor.name)
+    assert not -4 < place < 6 * 5 * 4
+
+
 def test_a_sum_that_is_the_output_stays():
     builder = Builder(np.random.default_rng(0), (5,)).dense(5)
     start = builder.keep()

@@ -13,6 +13,21 @@ from tinykit.boards import Board, list_boards, load_board
 from tinykit.codegen.project import generate
 from tinykit.codegen.vectors import make_vectors
 from tinykit.emulators.renode import Renode
+from tinykit.network.ops import (
+    Add,
+    Concat,
+    Constant,
+    Lookup,
+    Mean,
+    Mul,
+    Pad,
+    PRelu,
+    ResizeNearest,
+    Slice,
+    Softmax,
+    Sub,
+    Transpose,
+)
 from tinykit.network.sample import (
     Builder,
     random_binary_network,
@@ -24,6 +39,10 @@ from tinykit.verify import verify
 from tinykit.workflow import Firmware, build_firmware, generate_firmware, run_firmware
 
 POLICIES = ("w8a8", "w4a8", "w4a4", "w2a8", "w2a2", "mixed")
+_IMPORTED = (
+    *(Add, Sub, Mul, PRelu, Lookup, Mean, Softmax),
+    *(Pad, Slice, Concat, Transpose, ResizeNearest),
+)
 QEMU_BOARDS = tuple(b.id for b in list_boards() if "qemu" in b.emulators)
 
 
@@ -64,6 +83,30 @@ def test_one_bit_values_on_cores_with_and_without_popcount(board_id: str, tmp_pa
     """Binary convolutions, pools and a head; the estimate of flash and RAM holds for them too."""
     rng, board = np.random.default_rng(4), load_board(board_id)
     network = random_binary_network(rng, depth=4)
+    vectors = make_vectors(network, random_input(rng, network.tensor(network.input), 3))
+    project = generate(network, board, tmp_path / "project", vectors=vectors)
+    firmware = Firmware(project.directory, board, project.metadata, None)
+    build = build_firmware(firmware)
+    result = run_firmware(firmware, build, emulator="qemu")
+    assert result.differences == []
+    assert result.compared == 3
+    assert build.flash <= project.sizes.flash
+    assert build.ram <= project.sizes.ram <= build.ram + 512
+
+
+@pytest.mark.parametrize("board_id", QEMU_BOARDS)
+def test_operators_of_imported_models_on_every_core(board_id: str, tmp_path: Path) -> None:
+    """Each of them at least once; the estimate of flash and RAM holds for them too."""
+    rng, board = np.random.default_rng(8), load_board(board_id)
+    builder = Builder(rng, (6, 5, 4)).lookup().pad((1, 0, 1, 2, 0, 0))
+    builder.multiply(builder.constant((1, 1, 4))).prelu(builder.constant((1, 1, 4)))
+    builder.add(builder.constant((7, 1, 1))).add(builder.constant((1, 8, 1)), kind=Sub)
+    builder.concat(builder.keep(), 2).transpose((1, 0, 2)).slice((7, 0, 1), (-1, 2, 1), (7, 4, 6))
+    start = builder.resize(6, 9).keep()
+    mask = builder.reduce([0, 1]).lookup().keep()
+    builder.back_to(start).multiply(mask).add(start, kind=Sub).reduce([1], jumps=True)
+    network = builder.dense(7, relu=False).softmax().build()
+    assert {Constant, *_IMPORTED} <= {type(op) for op in network.ops}
     vectors = make_vectors(network, random_input(rng, network.tensor(network.input), 3))
     project = generate(network, board, tmp_path / "project", vectors=vectors)
     firmware = Firmware(project.directory, board, project.metadata, None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinykit.codegen.hostlib import WARNINGS, compile_c, host_flags
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer
+from tinykit.codegen.layer import Layer
 from tinykit.network.ops import Tensor
 from tinykit.network.packing import activation_bytes, pack_activations, unpack_activations
 from tinykit.resources import resource_dir
@@ -147,9 +147,95 @@ class AddTable(c.Structure):
     )
 
 
+class Broadcast(c.Structure):
+    _fields_ = _fields(
+        c.c_uint32, "values", "rows", "blocks", "value_step", "row_step", "block_step"
+    )
+
+
+class Product(c.Structure):
+    _fields_ = (
+        *_fields(c.c_int32, "multiplier", "constant"),
+        *_fields(c.c_uint8, "left", "shift"),
+        ("away", c.c_int8),
+    )
+
+
+_CLAMP = (("low", c.c_int8), ("range", c.c_uint8))
+
+
+class AddBroadcast(c.Structure):
+    _fields_ = (
+        ("shape", Broadcast),
+        *_fields(c.c_int32, "factor_a", "factor_b", "offset"),
+        ("shift", c.c_uint8),
+        *_CLAMP,
+    )
+
+
+class Mul(c.Structure):
+    _fields_ = (
+        ("shape", Broadcast),
+        ("scale", Product),
+        *_fields(c.c_int8, "zero_point_a", "zero_point_b"),
+        *_CLAMP,
+    )
+
+
+class PRelu(c.Structure):
+    _fields_ = (
+        ("shape", Broadcast),
+        *_fields(Product, "positive", "negative"),
+        *_fields(c.c_int8, "zero_point_a", "zero_point_b"),
+        *_CLAMP,
+    )
+
+
+class Lookup(c.Structure):
+    _fields_ = (("table", c.POINTER(c.c_uint8)), ("values", c.c_uint32))
+
+
+class Mean(c.Structure):
+    _fields_ = (
+        ("steps", c.POINTER(c.c_int32)),
+        *_fields(c.c_uint32, "groups", "group_step", "outputs", "output_step"),
+        *_fields(c.c_uint32, "lines", "line_step", "taps", "tap_step"),
+        *_fields(c.c_int32, "factor", "offset"),
+        *_fields(c.c_uint8, "left", "shift"),
+        *_CLAMP,
+    )
+
+
+class Softmax(c.Structure):
+    _fields_ = (
+        ("exponentials", c.POINTER(c.c_int32)),
+        *_fields(c.c_uint32, "distances", "pixels", "channels"),
+    )
+
+
+class Move(c.Structure):
+    _fields_ = (
+        *_fields(c.c_uint32, "run", "runs", "lines", "blocks"),
+        *_fields(c.c_int32, "run_from", "line_from", "block_from"),
+        *_fields(c.c_int32, "run_to", "line_to", "block_to"),
+        *_fields(c.c_uint32, "from", "to"),
+    )
+
+
+class Pad(c.Structure):
+    _fields_ = (("move", Move), ("bytes", c.c_uint32), ("value", c.c_int8))
+
+
+class ResizeNearest(c.Structure):
+    _fields_ = (
+        *_fields(c.POINTER(c.c_uint16), "rows", "columns"),
+        *_fields(c.c_uint32, "out_height", "out_width", "in_width", "pixel_bytes"),
+    )
+
+
 class AddRescaled(c.Structure):
     _fields_ = (
-        ("values", c.c_uint32),
+        ("shape", Broadcast),
         ("multiplier_a", c.c_int32),
         ("multiplier_b", c.c_int32),
         ("multiplier", c.c_int32),
@@ -162,10 +248,20 @@ class AddRescaled(c.Structure):
         ("zero_point", c.c_int8),
         ("low", c.c_int8),
         ("high", c.c_int8),
+        ("subtract", c.c_uint8),
     )
 
 
 _STRUCTS = {
+    "tk_add_broadcast_params": AddBroadcast,
+    "tk_mul_params": Mul,
+    "tk_prelu_params": PRelu,
+    "tk_lookup_params": Lookup,
+    "tk_mean_params": Mean,
+    "tk_softmax_params": Softmax,
+    "tk_move_params": Move,
+    "tk_pad_params": Pad,
+    "tk_resize_nearest_params": ResizeNearest,
     "tk_add_params": Add,
     "tk_add_table_params": AddTable,
     "tk_binary_params": Binary,
@@ -202,8 +298,26 @@ def _compile(library: Path, *, wide: bool, isa: Isa) -> None:
     part.rename(library)
 
 
+def _filled(layer: Layer) -> c.Structure:
+    """The params but for their streams; they hold the arrays that they point to."""
+    params = _STRUCTS[layer.params_type]()
+    for path, value in layer.fields.items():
+        *outer, name = path.split(".")
+        place = params
+        for one in outer:
+            place = getattr(place, one)
+        assert name in dict(place._fields_)
+        setattr(place, name, value)
+        assert getattr(place, name) == value, f"{path} does not hold {value}"
+    params.arrays = [np.ascontiguousarray(one) for one in layer.arrays.values()]
+    kinds = dict(params._fields_)
+    for name, array in zip(layer.arrays, params.arrays, strict=True):
+        setattr(params, name, array.ctypes.data_as(kinds[name]))
+    return params
+
+
 def _params(library: c.CDLL, layer: Layer) -> tuple[c.Structure, np.ndarray | None]:
-    params = _STRUCTS[layer.params_type](**layer.fields)
+    params = _filled(layer)
     if layer.stream is None:
         return params, None
     s, stream = layer.scaling, np.ascontiguousarray(layer.stream)
@@ -275,30 +389,32 @@ def _run(
     return arena, inp
 
 
-def call_add(
-    library: c.CDLL, layer: Layer, pair: tuple[np.ndarray, np.ndarray], bits: int, over: int | None
+def call_all(
+    library: c.CDLL, layer: Layer, inputs: list[np.ndarray], result: Tensor, *, over: int | None
 ) -> np.ndarray:
-    """Run an addition on two int8 tensors of one shape; fails if it writes where it may not.
+    """Run an operator on int8 tensors; fails if it writes where it may not.
 
     Args:
         over: the input that it writes over, or None for an output of its own.
     """
-    packed = [pack_activations(x, bits).tobytes() for x in pair]
-    size = len(packed[0])
-    stride = _aligned(size) + GUARD
-    arena = np.full(4 * stride + GUARD, PAINT, np.uint8)
+    packed = [pack_activations(x, result.bits).tobytes() for x in inputs]
+    size = activation_bytes(result.shape, result.bits)
+    stride = _aligned(max(size, *map(len, packed))) + GUARD
+    arena = np.full((len(packed) + 2) * stride + GUARD, PAINT, np.uint8)
     start = GUARD + (-(arena.ctypes.data + GUARD)) % 8
-    at = [start + i * stride for i in range(3)]
+    at = [start + i * stride for i in range(len(packed) + 1)]
     for place, data in zip(at, packed, strict=False):
-        arena[place : place + size] = np.frombuffer(data, np.uint8)
-    out = at[2 if over is None else over]
-    params = _STRUCTS[layer.params_type](**layer.fields)
-    if layer.table is not None:
-        params.table = layer.table.ctypes.data_as(c.POINTER(c.c_uint8))
+        arena[place : place + len(data)] = np.frombuffer(data, np.uint8)
+    out = at[-1 if over is None else over]
     before = arena.copy()
-    places = (c.c_void_p(arena.ctypes.data + one) for one in (at[0], at[1], out))
-    assert getattr(library, layer.function)(c.byref(params), *places) == 0
+    places = [c.c_void_p(arena.ctypes.data + one) for one in at[:-1]]
+    target = c.c_void_p(arena.ctypes.data + out)
+    # A call for all inputs, or one for each.
+    calls = [([place], call) for place, call in zip(places, layer.calls, strict=False)]
+    for sources, call in calls or [(places, layer)]:
+        params = _filled(call)
+        assert getattr(library, call.function)(c.byref(params), *sources, target) == 0
     got = arena[out : out + size].copy()
     arena[out : out + size] = before[out : out + size]
     assert (arena == before).all(), "wrote outside its output"
-    return unpack_activations(got, pair[0].shape, bits)
+    return unpack_activations(got, result.shape, result.bits)

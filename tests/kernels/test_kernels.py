@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 from growing import growing_network
 
-from tinykit.codegen import kernels as kernels_module
+from tinykit.codegen import elementwise as elementwise_module
+from tinykit.codegen.elementwise import elementwise_layer
 from tinykit.codegen.isa import ISAS
-from tinykit.codegen.kernels import Layer, add_layer, choose_kernels, is_alias, reshape_layer
+from tinykit.codegen.kernels import choose_kernels
+from tinykit.codegen.layer import Layer
+from tinykit.codegen.moves import moves_bytes, reshape_layer
 from tinykit.network import Add, AvgPool2D, MaxPool2D, Network, Reshape, Tensor, add_rescale
 from tinykit.network.interpreter import run_op
 from tinykit.network.ops import integer_range
@@ -251,10 +254,10 @@ class Addition:
         """The layer, held to the interpreter with every place for its output."""
         isa, kernels = library
         a, b, y = self.tensors
-        layer = add_layer(0, self.op, a, b, y, isa)
+        layer = elementwise_layer(0, self.op, a, b, y, isa)
         want = run_op(self.op, [(pair[0][None], a), (pair[1][None], b)], y)[0]
         for over in (None, 0, 1):
-            got = kernel_library.call_add(kernels, layer, pair, y.bits, over)
+            got = kernel_library.call_all(kernels, layer, list(pair), y, over=over)
             np.testing.assert_array_equal(got, want)
         return layer
 
@@ -285,7 +288,7 @@ def test_sums_that_fall_on_halves(library, second, output):
 
 def test_sums_without_a_linear_form(library, monkeypatch):
     pair = _all_pairs(8)
-    monkeypatch.setattr(kernels_module, "linear_sum", lambda wanted, halves: None)
+    monkeypatch.setattr(elementwise_module, "linear_sum", lambda wanted, halves: None)
     for seed in range(6):
         rng = np.random.default_rng(seed)
         layer = Addition(rng, pair[0].shape, 8, relu=seed % 2 == 0).check(library, pair)
@@ -343,7 +346,7 @@ def test_reshape_that_moves_bytes(library, bits, before, after):
     rng = np.random.default_rng(bits)
     x, y = (Tensor(name, shape, bits, 1.0, 0) for name, shape in (("x", before), ("y", after)))
     op = Reshape(name="r", inputs=("x",), output="y")
-    assert not is_alias(op, x, y)
+    assert moves_bytes(x, y)
     layer = reshape_layer(0, op, x, y)
     one = random_input(rng, x, 1)[0]
     got = kernel_library.call(library[1], layer, one, x, y)

@@ -22,7 +22,7 @@ from tinykit.boards import Board
 from tinykit.boards.elf import read_compiler
 from tinykit.boards.platformio import BuildResult
 from tinykit.boards.platformio import build as build_project
-from tinykit.codegen.kernels import Layer
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.project import Project, generate
 from tinykit.codegen.vectors import Vectors, make_vectors
 from tinykit.emulators.measure import Count

@@ -6,21 +6,18 @@ The self-test is the one that every command builds unless another is asked for.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from tinykit import __version__
 from tinykit.boards import Board
 from tinykit.boards.project import BAUD
+from tinykit.codegen.datum import Datum
 from tinykit.codegen.render import banner
 from tinykit.codegen.vectors import Vectors, vectors_context
 from tinykit.frontends import Frontend, from_config
 from tinykit.network import Network
 from tinykit.templating import render_template
-
-# Classes up to which the compiler unrolls loops over them.
-FEW = 4
 
 
 class App(Protocol):
@@ -63,11 +60,11 @@ class App(Protocol):
     def files(self, network: Network, board: Board, vectors: Vectors) -> dict[str, str]:
         """Rendered C by name, `main.c` among it."""
 
-    def code_group(self, network: Network, vectors: Vectors | None) -> str:
-        """The name of its main.c in the table of code sizes."""
+    def main_variant(self, network: Network, vectors: Vectors | None) -> str:
+        """The name of its main.c in the table of code sizes: one for each code that it may have."""
 
-    def buffer_bytes(self, network: Network) -> int:
-        """RAM that its main.c takes for data."""
+    def main_data(self, network: Network, board: Board) -> list[Datum]:
+        """What its main.c defines, as far as the sizes depend on network and board."""
 
     def as_dict(self) -> dict[str, Any]:
         """For tinykit.json."""
@@ -93,33 +90,28 @@ class SelfTest:
 
     def files(self, network: Network, board: Board, vectors: Vectors) -> dict[str, str]:
         """main.c and its vectors."""
-        context = selftest_context(
-            banner(network),
-            board.id,
-            network.tensor(network.input).bits,
-            vectors,
-            frontend=network.frontend is not None,
-        )
-        names = ("main.c", "vectors.h", "vectors.c")
+        context = {
+            "banner": banner(network),
+            "board": board.id,
+            "frontend": network.frontend is not None,
+            **vectors_context(vectors),
+        }
+        names = ("main.c", "vectors.c")
         return {name: render_template(f"{name}.j2", **context) for name in names}
 
-    def code_group(self, network: Network, vectors: Vectors | None) -> str:
-        """By front end, recordings, and whether there are few classes."""
-        frontend = self.frontend(network)
-        clips = frontend is not None and vectors is not None and len(vectors.clips) > 0
-        classes = math.prod(network.tensor(network.output).shape)
-        return main_group("" if frontend is None else frontend.kind, clips, classes <= FEW)
+    def main_variant(self, network: Network, vectors: Vectors | None) -> str:
+        """By front end, vectors and recordings."""
+        parts = ["selftest", *["frontend"] * (network.frontend is not None)]
+        if vectors is not None:
+            parts += ["vectors"] * bool(len(vectors.features)) + ["clips"] * bool(
+                len(vectors.clips)
+            )
+        return " ".join(parts)
 
-    def buffer_bytes(self, network: Network) -> int:
-        """Features before they are packed, and samples of one push."""
-        total = 0
-        source, frontend = network.tensor(network.input), self.frontend(network)
-        if source.bits != 8:
-            total += -(-math.prod(source.shape) // 4) * 4
-        if frontend is not None:
-            constants = frontend.c_constants()
-            total += 2 * constants["chunk"] * constants["channels"]
-        return total
+    def main_data(self, network: Network, board: Board) -> list[Datum]:
+        """Texts of the first record."""
+        texts = {"board": board.id, "digest": network.digest[:16], "tool": __version__}
+        return [Datum(name, "char", len(text.encode()) + 1) for name, text in texts.items()]
 
     def as_dict(self) -> dict[str, Any]:
         """For tinykit.json."""
@@ -127,28 +119,3 @@ class SelfTest:
 
 
 SELF_TEST: Final = SelfTest()
-
-
-def selftest_context(
-    banner_line: str, board: str, input_bits: int, vectors: Vectors, *, frontend: bool
-) -> Mapping[str, Any]:
-    """What the self-test's templates need."""
-    return {
-        "banner": banner_line,
-        "board": board,
-        "frontend": frontend,
-        "model": {"input": {"bits": input_bits}},
-        **vectors_context(vectors),
-    }
-
-
-def main_group(frontend: str, clips: bool, few: bool) -> str:
-    """The name of what the self-test's main.c adds to a firmware.
-
-    Args:
-        frontend: its kind, or "" for none.
-        clips: the firmware tests itself with recordings.
-        few: there are at most FEW classes.
-    """
-    parts = ["main", frontend or "alone", *["clips"] * clips, "few" if few else "many"]
-    return " ".join(parts)

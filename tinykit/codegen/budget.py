@@ -12,7 +12,8 @@ from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.choice import Cheapest, storage_of
 from tinykit.codegen.cost import CostModel, cost_model
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, choose_kernels
+from tinykit.codegen.kernels import choose_kernels
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import Layout, lay_out
 from tinykit.codegen.sizes import estimate_layers
 from tinykit.codegen.vectors import Vectors

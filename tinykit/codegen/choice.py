@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from tinykit.boards import Board
 from tinykit.codegen.cost import CostModel, cost_model
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, first_of
+from tinykit.codegen.kernels import first_of
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import Layout, lay_out
 from tinykit.network import Network
 

@@ -1,46 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the code of a firmware takes, from a table that benchmarks/code_sizes.py measured.
 
-The table has, for every kind of core among the boards, each function and each constant with its
-bytes and what it refers to. As the linker does, we keep what can be reached from what a project
-names. Bytes are those of objects with the most that alignment can add, so never too few.
+The table has, for every kind of core among the boards, the objects of all C as far as the linker
+goes by them. Generated C is data but for two files whose code is always the same: of these the
+table has the objects too, and the sizes of their data are put in. So a firmware can be linked in
+all but the bytes, and its size is exact for the compiler that the table names.
 """
 
 from __future__ import annotations
 
 import json
-from collections import ChainMap
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tinykit.boards import Board
+from tinykit.codegen.datum import Datum
 from tinykit.codegen.isa import isa_of
+from tinykit.codegen.linker import Linked, Object, Section, link
 
 TABLE = Path(__file__).with_name("code_sizes.json")
-# Where the linker starts, besides what the project names.
-_ENTRIES = (".vectors", "tk_reset", "_start", "main", "tk_mark_begin", "tk_mark_layer", "memcpy")
+# Structs besides those called tk_..._params that generated C defines.
+TYPES = frozenset({"tk_affine_column", "tk_fft_bin", "tk_layer", "tk_network", "tk_vectors"})
+# Where the linker starts, besides vectors.
+_ENTRIES = ("tk_reset", "_start")
+_SCALARS = {
+    **{"char": 1, "int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2},
+    **{"int32_t": 4, "uint32_t": 4, "float": 4, "void *": 4},
+}
+# Objects and constants of generated C of their own, by the file that defines them.
+_ROOTS = {"model.c": "tk_model", "vectors.c": "tk_self_test"}
+_ALONE = frozenset({"tk_model_layer_names", "tk_model_class_names"})
 
 
 @dataclass(frozen=True)
-class Code:
-    """What the code of a project depends on.
+class Firmware:
+    """What a project consists of.
 
     Attributes:
-        functions: those that model.c names.
-        layers: calls in model.c.
-        main: the group of its main.c.
-        frontend: its kind, or "" for none.
+        sources: hand-written C, by paths below firmware/src.
+        main: which main.c, as the table calls it.
+        frontend: the kind of frontend.c, or "" for none.
+        data: what generated files define, by their names; of main.c and frontend.c what depends on
+            the network.
+        functions: that model.c names.
         wide: it is built with TK_WIDE_ACCUMULATORS.
+        baud: of the serial line.
     """
 
-    functions: frozenset[str]
-    layers: int
+    sources: frozenset[str]
     main: str
     frontend: str
+    data: Mapping[str, Sequence[Datum]]
+    functions: frozenset[str]
     wide: bool
+    baud: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """A firmware in memory.
+
+    Attributes:
+        linked: bytes of the output sections.
+        data: bytes of what generated files define, by file and name.
+        exact: the table was measured for this very board.
+    """
+
+    linked: Linked
+    data: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    exact: bool = True
 
 
 def flags_key(cflags: Iterable[str]) -> str:
@@ -48,68 +79,155 @@ def flags_key(cflags: Iterable[str]) -> str:
     return " ".join(cflags)
 
 
+def link_for(board: Board, firmware: Firmware) -> Result:
+    """What the linker makes of `firmware` for `board`.
+
+    A core or a port that the table lacks is taken for the largest that it has.
+
+    Raises:
+        KeyError: the table is older than a file of the firmware.
+    """
+    exact, cores = _cores(board)
+    known, ports = _ports(board, cores)
+    found = []
+    for core, port in ports:
+        data = {
+            name: {one.name: core.datum_bytes(one) for one in data}
+            for name, data in firmware.data.items()
+        }
+        objects = core.objects(firmware, port)
+        linked = link([objects[path] for path in sorted(objects)] + core.library(), _ENTRIES)
+        found.append(Result(linked, data, exact and known))
+    return max(found, key=lambda one: (one.linked.text + one.linked.data, one.linked.bss))
+
+
 @cache
 def _table() -> Mapping[str, Any]:
     return json.loads(TABLE.read_text(encoding="utf-8"))
 
 
-def _cores(board: Board) -> list[Mapping[str, Any]]:
+def compilers() -> dict[str, str]:
+    """By kind of core, the compiler that the sizes are exact for."""
+    return {key: entry["compiler"] for key, entry in _table().items()}
+
+
+def _cores(board: Board) -> tuple[bool, list[_Core]]:
     """The entry of the board's flags, else all for which the same kernels are chosen."""
     isa, exact = isa_of(board), _table().get(flags_key(board.cflags))
     if exact is not None and exact["isa"] == isa:
-        return [exact]
-    return [core for core in _table().values() if core["isa"] == isa]
+        return True, [_core(flags_key(board.cflags))]
+    return False, [_core(key) for key, entry in _table().items() if entry["isa"] == isa]
 
 
-def params_bytes(board: Board, params_type: str) -> int:
-    """sizeof a params struct.
-
-    Raises:
-        KeyError: the table is older than the struct.
-    """
-    return max(core["params"][params_type] for core in _cores(board))
-
-
-def code_bytes(board: Board, code: Code) -> tuple[int, int]:
-    """Bytes of flash, and of RAM for variables, of all code but the project's own data.
-
-    A core or a port that the table lacks is taken for the largest that it has.
-
-    Raises:
-        KeyError: the table is older than a kernel.
-    """
-    found = [
-        _reachable(core, port, code)
-        for core in _cores(board)
-        for port in _ports(core["groups"], board.port)
-    ]
-    return max(flash for flash, _ in found), max(ram for _, ram in found)
+def _ports(board: Board, cores: Sequence[_Core]) -> tuple[bool, list[tuple[_Core, str]]]:
+    """The objects of a board's chip: its own, else those of its port, else all."""
+    every = [(core, name, port["port"]) for core in cores for name, port in core.ports()]
+    for known, wanted in ((True, board.id), (False, None)):
+        found = [
+            (core, name)
+            for core, name, port in every
+            if port == board.port and wanted in (name, None)
+        ]
+        if found:
+            return known, found
+    return False, [(core, name) for core, name, _ in every]
 
 
-def _ports(groups: Mapping[str, Any], wanted: str) -> list[str]:
-    named = f"port {wanted}"
-    return [named] if named in groups else [name for name in groups if name.startswith("port ")]
+class _Core:
+    """An entry of the table."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self._entry = entry
+        self._read: dict[tuple[str, ...], Object] = {}
+
+    def ports(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Boards and their ports."""
+        yield from self._entry["ports"].items()
+
+    def library(self) -> list[Object]:
+        """Members of libraries."""
+        return [self._of("library", i) for i in range(len(self._entry["library"]))]
+
+    def _of(self, *path: str | int) -> Object:
+        key = tuple(map(str, path))
+        if key not in self._read:
+            found: Any = self._entry
+            for part in path:
+                if isinstance(part, str) and part not in found:
+                    raise KeyError(
+                        f"{TABLE.name} lacks {part}: run python benchmarks/code_sizes.py"
+                    )
+                found = found[part]
+            self._read[key] = Object.of_dict(found)
+        return self._read[key]
+
+    def objects(self, firmware: Firmware, board: str) -> dict[str, Object]:
+        """By the paths of the files, which the linker takes in their order."""
+        wide = self._entry["wide"] if firmware.wide else {}
+        found = {
+            name: self._of("wide" if name in wide else "objects", name)
+            for name in firmware.sources
+            if name.endswith(".c")
+        }
+        port, baud = self._entry["ports"][board], str(firmware.baud)
+        for name in port["objects"]:
+            other = name in port["bauds"].get(baud, {})
+            path = ("bauds", baud) if other else ("objects",)
+            found[name] = self._of("ports", board, *path, name)
+        found["main.c"] = self._filled(self._of("mains", firmware.main), firmware.data["main.c"])
+        if firmware.frontend:
+            measured = self._of("frontends", firmware.frontend)
+            found["frontend.c"] = self._filled(measured, firmware.data["frontend.c"])
+        for name, root in _ROOTS.items():
+            if name in firmware.data:
+                functions = firmware.functions if name == "model.c" else frozenset()
+                found[name] = self._generated(firmware.data[name], root, functions)
+        return found
+
+    def datum_bytes(self, datum: Datum) -> int:
+        """Its size."""
+        size = _SCALARS.get(datum.type) or self._type(datum.type)[0]
+        return int(size * (1 if datum.count is None else datum.count))
+
+    def _type(self, name: str) -> list[int]:
+        """Size and alignment of a struct."""
+        types = self._entry["types"]
+        if name not in types:
+            raise KeyError(f"{TABLE.name} lacks {name}: run python benchmarks/code_sizes.py")
+        return list(types[name])
+
+    def _section(self, datum: Datum) -> Section:
+        size = self.datum_bytes(datum)
+        if datum.type in _SCALARS:
+            align = max(align for least, align in self._entry["arrays"] if least <= size)
+        else:
+            align = self._type(datum.type)[1]
+        kind = ".bss" if datum.zero else ".rodata"
+        return Section(f"{kind}.{datum.name}", size, max(align, datum.align))
+
+    def _filled(self, measured: Object, data: Sequence[Datum]) -> Object:
+        """An object with the sizes of its data exchanged."""
+        sections = list(measured.sections)
+        numbers = {one.name.split(".", 2)[-1]: i for i, one in enumerate(sections)}
+        for datum in data:
+            new, old = self._section(datum), sections[numbers[datum.name]]
+            align = new.align if datum.type in _SCALARS else old.align
+            sections[numbers[datum.name]] = replace(old, size=new.size, align=align)
+        return replace(measured, sections=tuple(sections))
+
+    def _generated(self, data: Sequence[Datum], root: str, functions: frozenset[str]) -> Object:
+        """A file of data, which the compiler emits last first; all hangs on `root`."""
+        ordered = list(reversed(data))
+        numbers = {datum.name: i for i, datum in enumerate(ordered)}
+        others = (i for name, i in numbers.items() if name != root and name not in _ALONE)
+        refs = {root: (*others, *sorted(functions))}
+        sections = tuple(
+            replace(self._section(datum), refs=refs.get(datum.name, ())) for datum in ordered
+        )
+        symbols = {name: (i, 0) for name, i in numbers.items() if name in (root, *_ALONE)}
+        return Object(sections, symbols)
 
 
-def _reachable(core: Mapping[str, Any], port: str, code: Code) -> tuple[int, int]:
-    """Bytes of flash and RAM that the linker keeps."""
-    groups = core["groups"]
-    if code.main not in groups:
-        raise KeyError(f"{TABLE.name} lacks {code.main}: run benchmarks/code_sizes.py")
-    used = [*(["wide"] if code.wide else []), port, code.main, "common"]
-    if code.frontend:
-        used.append(f"frontend {code.frontend}")
-    nodes = ChainMap(*(groups[name] for name in used))
-    missing = sorted(code.functions - nodes.keys())
-    if missing:
-        raise KeyError(f"{TABLE.name} lacks {', '.join(missing)}: run benchmarks/code_sizes.py")
-    kept: set[str] = set()
-    waiting = [*code.functions, *(name for name in _ENTRIES if name in nodes)]
-    while waiting:
-        name = waiting.pop()
-        if name not in kept and name in nodes:
-            kept.add(name)
-            waiting += nodes[name][2:]
-    base, layer = core["model"]
-    flash = sum(nodes[name][0] for name in kept) + base + layer * code.layers
-    return flash, sum(nodes[name][1] for name in kept)
+@cache
+def _core(key: str) -> _Core:
+    return _Core(_table()[key])

@@ -30,7 +30,7 @@ from typing import Any
 from tinykit.boards import Board
 from tinykit.codegen.counts import Core, Counts, counts_of
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer
+from tinykit.codegen.layer import Layer
 
 Coefficients = Mapping[str, Mapping[str, float]]
 """Instructions of a turn by piece and loop."""

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from tinykit.codegen.binary import Binary
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, Matmul, Scaling
+from tinykit.codegen.layer import Layer, Matmul, Scaling
+from tinykit.codegen.turns import TURNS
 from tinykit.codegen.variants import ROWS
 
 Counts = dict[str, dict[str, int]]
@@ -45,6 +46,11 @@ class Core:
 
     isa: Isa
     thumb1: bool = False
+
+    @property
+    def unaligned(self) -> bool:
+        """Whether it loads and stores words anywhere (__ARM_FEATURE_UNALIGNED)."""
+        return self.isa != "riscv" and not self.thumb1
 
     @property
     def columns(self) -> int:
@@ -79,6 +85,9 @@ def counts_of(layer: Layer, core: Core) -> Counts:
         tally.add("tk_conv2d_pool", calls=1, strips=strips)
         _conv2d(tally, conv, core, strips)
         _pool(tally, pool, strips)
+    elif layer.kind in TURNS:
+        for piece, loops in TURNS[layer.kind](layer, core).items():
+            tally.add(piece, **loops)
     else:
         _KINDS[layer.kind](tally, layer, core)
     return tally.result()
@@ -584,10 +593,6 @@ def _add(tally: _Tally, layer: Layer, core: Core) -> None:
     if layer.kind == "add_table":
         pixels = f["pixels"]
         tally.add(name, calls=1, pixels=pixels, bytes=pixels * f["pixel_bytes"])
-    elif layer.kind == "add_rescaled":
-        tally.add(name, calls=1, values=f["values"])
-        shifted = sum(f[one] > 0 for one in ("shift_a", "shift_b", "shift"))
-        tally.add(name, f["values"], shifted=shifted)
     else:
         tally.add(name, calls=1, fours=f["values"] // 4, rest=f["values"] % 4)
 
@@ -660,7 +665,6 @@ _KINDS: dict[str, Callable[[_Tally, Layer, Core], None]] = {
     "repack": _repack,
     "add": _add,
     "add_halves": _add,
-    "add_rescaled": _add,
     "add_table": _add,
     "binary_conv2d": _binary,
     "binary_dense": _binary,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, tensor_bytes
+from tinykit.codegen.layer import Layer, tensor_bytes
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
 from tinykit.codegen.variants import ROWS
@@ -163,7 +163,7 @@ def _chunks(samples: Samples) -> Iterator[Samples]:
 def host_sources(layers: Sequence[Layer], frontend: Frontend | None) -> list[Path]:
     """The hand-written C that a model and its front end need."""
     source = resource_dir("firmware") / "src"
-    names = {"marks.c", "packing.c", "status.c"} | {
+    names = {"marks.c", "network.c", "packing.c", "status.c"} | {
         name for layer in layers for name in layer.sources
     }
     if frontend is not None:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen import binary, overlap, pack
-from tinykit.codegen.binary import Binary
+from tinykit.codegen.elementwise import elementwise_layer, lookup_layer
 from tinykit.codegen.isa import Isa
+from tinykit.codegen.layer import Layer, Matmul, Scaling
 from tinykit.codegen.lines import Lines, Staircases, digital_lines
-from tinykit.codegen.overlap import Overlap
-from tinykit.codegen.sums import Sum, linear_sum, nibble_table
+from tinykit.codegen.moves import move_layer, needs_no_code, reshape_layer
+from tinykit.codegen.reductions import mean_layer, softmax_layer
 from tinykit.codegen.variants import (
     LANE_BITS,
     LINE_FRACTION,
@@ -28,18 +29,28 @@ from tinykit.codegen.variants import (
 from tinykit.errors import TinykitError
 from tinykit.network import Network
 from tinykit.network.ops import (
-    Add,
     AvgPool2D,
+    Concat,
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Elementwise,
     Int8Array,
+    Lookup,
     MaxPool2D,
+    Mean,
     Op,
+    Pad,
     Requantize,
     Reshape,
+    ResizeNearest,
+    Slice,
+    Softmax,
     Tensor,
     Threshold,
+    Transpose,
+    Weighted,
+    Windowed,
     integer_range,
 )
 from tinykit.network.packing import activation_bytes
@@ -54,137 +65,6 @@ _HALF_LIMIT = (1 << 15) - 1
 _BORDER_SHARE = 0.2
 # Expanders read whole words.
 _OVER_READ = 4
-# Bias, multiplier and shift of a channel in the stream; or factor and offset.
-_SCALING_BYTES = 12
-_LINE_BYTES = 8
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """What follows the accumulator.
-
-    Attributes:
-        bias: (channels,) int64, the input's zero point folded in; within int32.
-        multiplier: (channels,) int32.
-        shift: (channels,) int8, to the right.
-        zero_point, low, high, bits: of the output.
-        wide: the accumulators need the 64-bit form (TK_WIDE_ACCUMULATORS).
-    """
-
-    bias: NDArray[np.int64]
-    multiplier: NDArray[np.int32]
-    shift: NDArray[np.int8]
-    zero_point: int
-    low: int
-    high: int
-    bits: int
-    wide: bool
-
-    @property
-    def whole(self) -> bool:
-        """Whether outputs are clamped at their width only."""
-        return self.high - self.low == (1 << self.bits) - 1
-
-    @property
-    def plain(self) -> bool:
-        """Whether outputs are bytes, clamped at their width only, and every shift is 2 or more."""
-        return self.bits == 8 and self.whole and bool(self.shift.min() >= 2)
-
-
-@dataclass(frozen=True)
-class Matmul:
-    """How a layer that mixes channels is multiplied.
-
-    Attributes:
-        variant: the expander and the multiplier.
-        length: values in a row, padding included.
-        chunk: values after which shared sums are taken apart.
-        lines: what makes its sums outputs, where they lie along lines; else None.
-    """
-
-    variant: Variant
-    length: int
-    chunk: int
-    lines: Lines | None = None
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One call in `tk_model_invoke`.
-
-    Attributes:
-        index: position among the layers that execute code; the marks count these.
-        op: the operator it came from.
-        kind: "conv2d", "dense", "depthwise", "avgpool2d", "maxpool2d", "conv2d_pool", "repack",
-            "add", "add_halves", "add_rescaled", "add_table", "binary_conv2d", "binary_dense".
-        function: the C function.
-        params_type: the C type of its constants.
-        sources: C files below firmware/src that it needs.
-        fields: scalar members of the params, in the order of the C struct.
-        stream: (words,) uint32, weights and scaling as the kernel reads them, or None.
-        matmul: how it is multiplied, or None.
-        binary: how its one-bit products are counted, or None.
-        scaling: the requantisation, or None.
-        table: (256,) uint8 of `tk_add_table`, or None.
-        scratch_bytes: scratch it needs, 0 if none.
-        macs: multiply-accumulates, padding included.
-        weight_bits: of the network's weights; flash may hold them wider.
-        overlap: how its output may lie over its input.
-        over_read: bytes behind its input that it may read, and ignores.
-        parts: the convolution and the pool of a "conv2d_pool".
-    """
-
-    index: int
-    op: Op
-    kind: str
-    function: str
-    params_type: str
-    sources: tuple[str, ...]
-    fields: dict[str, int]
-    stream: NDArray[np.uint32] | None = None
-    matmul: Matmul | None = None
-    binary: Binary | None = None
-    scaling: Scaling | None = None
-    table: NDArray[np.uint8] | None = None
-    scratch_bytes: int = 0
-    macs: int = 0
-    weight_bits: int = 0
-    overlap: Overlap = overlap.NONE
-    over_read: int = 0
-    parts: tuple[Layer, ...] = ()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return self.parts[0].op.inputs if self.parts else self.op.inputs
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of packed weights in flash."""
-        return 0 if self.stream is None else self.stream.nbytes - self.table_bytes
-
-    @property
-    def table_bytes(self) -> int:
-        """Bytes of bias, multiplier and shift, of thresholds, or of a table of sums, in flash."""
-        if self.binary is not None:
-            return self.binary.table_bytes
-        scaling = 0 if self.scaling is None else self._scaling_bytes() * len(self.scaling.bias)
-        return scaling + (0 if self.table is None else self.table.nbytes)
-
-    def _scaling_bytes(self) -> int:
-        """Bytes of a channel beside its weights."""
-        if self.function.startswith("tk_dsp_depthwise_folded"):
-            return _LINE_BYTES
-        if self.matmul is None:
-            return _SCALING_BYTES
-        if self.matmul.lines is not None:
-            return 4 * (1 + len(self.matmul.lines.offset))
-        return _SCALING_BYTES + (4 if self.matmul.variant.odd_bias else 0)
-
-
-def tensor_bytes(tensor: Tensor) -> int:
-    """Bytes of a tensor in the arena."""
-    return activation_bytes(tensor.shape, tensor.bits)
 
 
 def _unpack_offset(bits: int) -> int:
@@ -911,75 +791,6 @@ def _pool(index: int, op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor) -> Layer:
     )
 
 
-def add_layer(index: int, op: Add, a: Tensor, b: Tensor, y: Tensor, isa: Isa) -> Layer:
-    """The Layer of a sum of `a` and `b`.
-
-    Args:
-        index: as in Layer.
-        op: the operator.
-        a, b, y: its inputs and its output.
-        isa: what the core can do.
-    """
-    wanted = Sum(op.rescale, (a.zero_point, b.zero_point), y.zero_point, y.bits)
-    table = None
-    if y.bits < 8:
-        kind, fields, table = "add_table", _packed_fields(y), nibble_table(wanted)
-    else:
-        kind, fields = _sum_fields(wanted, int(np.prod(y.shape)), isa in ("dsp", "mve"))
-    return Layer(
-        index=index,
-        op=op,
-        kind=kind,
-        function=f"tk_{kind}",
-        params_type="tk_add_params" if kind == "add_halves" else f"tk_{kind}_params",
-        sources=(f"kernels/{kind}.c",),
-        fields=fields,
-        table=table,
-        overlap=overlap.ELEMENTWISE,
-    )
-
-
-def _sum_fields(wanted: Sum, values: int, halves: bool) -> tuple[str, dict[str, int]]:
-    """Kernel and constants of a sum of 8 bits."""
-    step = wanted.rescale
-    linear = linear_sum(wanted, halves=halves)
-    if linear is not None:
-        return "add_halves" if halves else "add", {
-            "values": values,
-            "factor_a": linear.factors[0],
-            "factor_b": linear.factors[1],
-            "offset": linear.offset,
-            "shift": linear.shift,
-            "low": step.low,
-            "range": step.high - step.low,
-        }
-    return "add_rescaled", {
-        "values": values,
-        "multiplier_a": step.input_multiplier[0],
-        "multiplier_b": step.input_multiplier[1],
-        "multiplier": step.output_multiplier,
-        "shift_a": -step.input_shift[0],
-        "shift_b": -step.input_shift[1],
-        "shift": -step.output_shift,
-        "left_shift": step.left_shift,
-        "zero_point_a": wanted.zero_points[0],
-        "zero_point_b": wanted.zero_points[1],
-        "zero_point": wanted.zero_point,
-        "low": step.low,
-        "high": step.high,
-    }
-
-
-def _packed_fields(y: Tensor) -> dict[str, int]:
-    size, used = tensor_bytes(y), y.shape[-1] * y.bits % 8
-    pixels = 1 if used == 0 else int(np.prod(y.shape[:-1]))
-    return {
-        "pixels": pixels,
-        "pixel_bytes": size // pixels,
-        "mask": 0xFF if used == 0 else (1 << used) - 1,
-    }
-
-
 def _strip(op: AvgPool2D | MaxPool2D, x: Tensor, y: Tensor, group: int) -> tuple[int, int] | None:
     """(convolved, pooled) pixels in a strip; None where the pool's windows overlap or have gaps.
 
@@ -1061,32 +872,6 @@ def _strip_reach(window: _Window, x: Tensor, pixels: int, strips: int) -> overla
     return overlap.Reach(low, high)
 
 
-def is_alias(op: Op, x: Tensor, y: Tensor) -> bool:
-    """Whether `op` needs no code: a reshape that moves no byte."""
-    if not isinstance(op, Reshape):
-        return False
-    one_pixel = tensor_bytes(x) * 8 == int(np.prod(x.shape)) * x.bits
-    return tensor_bytes(x) == tensor_bytes(y) and (one_pixel or x.shape[-1] == y.shape[-1])
-
-
-def reshape_layer(index: int, op: Reshape, x: Tensor, y: Tensor) -> Layer:
-    """The Layer of a reshape that is no alias."""
-    return Layer(
-        index=index,
-        op=op,
-        kind="repack",
-        function="tk_repack",
-        params_type="tk_repack_params",
-        sources=("kernels/repack.c",),
-        fields={
-            "values": int(np.prod(x.shape)),
-            "in_channels": x.shape[-1],
-            "out_channels": y.shape[-1],
-            "bits": x.bits,
-        },
-    )
-
-
 def choose_kernels(
     network: Network,
     isa: Isa,
@@ -1110,8 +895,7 @@ def choose_kernels(
     before = {pool: conv for conv, pool in poolable(network) if pool.name in pooled}
     inside = set(before.values())
     for op in network.ops:
-        x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
-        if op in inside or is_alias(op, x, y):
+        if op in inside or needs_no_code(network, op):
             continue
         index = len(layers)
         joined = None
@@ -1120,7 +904,7 @@ def choose_kernels(
             if joined is None:
                 raise ValueError(f"{op.name} cannot be pooled in strips")
         layer = joined if joined is not None else _layer(network, index, op, isa, choose)
-        for part in layer.parts or (layer,):
+        for part in layer.calls or layer.parts or (layer,):
             _check_fields(part)
         layers.append(layer)
     return tuple(layers)
@@ -1149,7 +933,7 @@ def poolable(network: Network) -> list[tuple[Conv2D, AvgPool2D | MaxPool2D]]:
 
 def _layer(network: Network, index: int, op: Op, isa: Isa, choose: Choose) -> Layer:
     """The Layer of one operator that executes code."""
-    x, y = network.tensor(op.inputs[0]), network.tensor(op.output)
+    (x, *others), y = [network.tensor(name) for name in op.inputs], network.tensor(op.output)
     if isinstance(op, Conv2D | Dense) and x.bits == 1:
         return _binary(index, op, x, y, isa)
     if isinstance(op, Conv2D):
@@ -1160,8 +944,16 @@ def _layer(network: Network, index: int, op: Op, isa: Isa, choose: Choose) -> La
         return _dense(index, op, x, y, isa, choose)
     if isinstance(op, AvgPool2D | MaxPool2D):
         return _pool(index, op, x, y)
-    if isinstance(op, Add):
-        return add_layer(index, op, x, network.tensor(op.inputs[1]), y, isa)
+    if isinstance(op, Elementwise):
+        return elementwise_layer(index, op, x, others[0], y, isa)
+    if isinstance(op, Lookup):
+        return lookup_layer(index, op, x)
+    if isinstance(op, Mean):
+        return mean_layer(index, op, x)
+    if isinstance(op, Softmax):
+        return softmax_layer(index, op, x)
+    if isinstance(op, Pad | Slice | Concat | Transpose | ResizeNearest):
+        return move_layer(index, op, (x, *others), y)
     if isinstance(op, Reshape):
         return reshape_layer(index, op, x, y)
     raise TinykitError(
@@ -1181,8 +973,8 @@ def _check_fields(layer: Layer) -> None:
     narrow = _BYTE_FIELDS | (_BYTE_FIELDS_OF_WINDOWS if layer.scaling is not None else frozenset())
     length = layer.matmul.length if layer.matmul else 0
     for name, value in (layer.fields | {"row length": length}).items():
-        wide = layer.kind == "repack" or isinstance(layer.op, Add)
-        limit = 0xFF if name in narrow else 0xFFFFFFFF if wide else 0xFFFF
+        windowed = isinstance(layer.op, Windowed | Weighted)
+        limit = 0xFF if name in narrow else 0xFFFF if windowed else 0xFFFFFFFF
         if value > limit:
             raise TinykitError(
                 f"{name.replace('_', ' ')} {value} is beyond the kernels' limit of {limit}.",

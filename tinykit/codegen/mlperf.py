@@ -15,6 +15,7 @@ import numpy as np
 
 from tinykit.boards import Board
 from tinykit.boards.project import BAUD
+from tinykit.codegen.datum import Datum
 from tinykit.codegen.render import banner
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import TinykitError
@@ -108,10 +109,8 @@ class Mlperf:
     @property
     def sources(self) -> tuple[str, ...]:
         """The protocol, and what the task's ends need."""
-        names = [*_PROTOCOL]
-        names += ["pixels"] if self.task.input == "uint8" else []
-        names += ["anomaly"] if self.task.input == "float32" else []
-        return tuple(f"mlperf/{name}.c" for name in names)
+        own = {"int8": "integers", "uint8": "pixels", "float32": "anomaly"}[self.task.input]
+        return tuple(f"mlperf/{name}.c" for name in (*_PROTOCOL, own))
 
     @property
     def baud(self) -> int:
@@ -145,30 +144,23 @@ class Mlperf:
         """main.c."""
         return {"main.c": render_main(self, network)}
 
-    def code_group(self, network: Network, vectors: Vectors | None) -> str:
-        """By what differs in main.c."""
-        return mlperf_group(self.task)
+    def main_variant(self, network: Network, vectors: Vectors | None) -> str:
+        """By the task."""
+        return f"{self.name} {self.task.name}"
 
-    def buffer_bytes(self, network: Network) -> int:
+    def main_data(self, network: Network, board: Board) -> list[Datum]:
         """The input as it came, its integers where those are not the same, and the outputs."""
         values = math.prod(network.tensor(network.input).shape)
         outputs = math.prod(network.tensor(network.output).shape)
-        kept = [values * self.task.value_bytes, outputs]
-        if self.task.input == "float32":
-            kept.append(values)
-        if self.task.result == "error":
-            kept.append(4)
-        return sum(-(-one // 4) * 4 for one in kept)
+        singles = self.task.input == "float32"
+        data = [Datum("loaded", "float" if singles else "uint8_t", values, zero=True)]
+        data += [Datum("features", "int8_t", values, zero=True)] if singles else []
+        return [*data, Datum("outputs", "int8_t", outputs, zero=True)]
 
     def as_dict(self) -> dict[str, Any]:
         """For tinykit.json."""
         mode = "energy" if self.energy else "performance"
         return {"name": self.name, "task": self.task.name, "mode": mode, "baud": self.baud}
-
-
-def mlperf_group(task: Task) -> str:
-    """The name of the task's main.c in the table of code sizes."""
-    return f"main mlperf {task.input} {task.result}"
 
 
 def render_main(app: Mlperf, network: Network) -> str:
@@ -188,7 +180,6 @@ def _scale(tensor: Tensor) -> dict[str, Any]:
     scale = np.float32(tensor.scale)
     return {
         "scale": f"{tensor.scale:.9g}",
-        "scale_bits": f"0x{int(scale.view(np.uint32)):08x}u",
         "scale_literal": f"{float(scale).hex()}f",
         "zero_point": f"({tensor.zero_point})" if tensor.zero_point < 0 else tensor.zero_point,
     }

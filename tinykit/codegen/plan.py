@@ -12,22 +12,17 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import (
-    Choose,
-    Layer,
-    choose_kernels,
-    first_of,
-    is_alias,
-    poolable,
-    tensor_bytes,
-)
+from tinykit.codegen.kernels import Choose, choose_kernels, first_of, poolable
+from tinykit.codegen.layer import Layer, tensor_bytes
+from tinykit.codegen.moves import is_alias
 from tinykit.codegen.names import short_name
-from tinykit.codegen.overlap import Overlap
+from tinykit.codegen.overlap import NONE, Overlap
 from tinykit.network import Network
+from tinykit.network.ops import Constant
 
 ALIGNMENT = 4
 # Pairs of buffers that are tried in exchanged order where the plan is above its lower bound.
@@ -114,6 +109,7 @@ class MemoryPlan:
         tensor_buffer: which buffer each tensor lives in; reshapes share their input's.
         layers: names of the layers, for the picture.
         backward: indices of the layers that must compute their last pixels first.
+        constants: of each tensor that lies in flash, the output of the Constant that holds it.
     """
 
     buffers: tuple[Buffer, ...]
@@ -123,6 +119,7 @@ class MemoryPlan:
     tensor_buffer: dict[str, str]
     layers: tuple[str, ...]
     backward: frozenset[int] = frozenset()
+    constants: Mapping[str, str] = field(default_factory=dict)
 
     def offset(self, tensor: str) -> int:
         """Byte offset of a tensor in the arena."""
@@ -157,20 +154,35 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _buffers(network: Network, layers: tuple[Layer, ...]) -> tuple[list[Buffer], dict[str, str]]:
+def _constants(network: Network) -> dict[str, str]:
+    """Of each tensor in flash, reshaped ones included, the output of its Constant."""
+    found: dict[str, str] = {}
+    for op in network.ops:
+        if isinstance(op, Constant):
+            found[op.output] = op.output
+        elif op.inputs[0] in found and is_alias(network, op):
+            found[op.output] = found[op.inputs[0]]
+    return found
+
+
+def _buffers(
+    network: Network, layers: tuple[Layer, ...], constants: Mapping[str, str]
+) -> tuple[list[Buffer], dict[str, str]]:
     """Life spans, with aliases resolved; a tensor that no layer writes has none."""
     by_output = {layer.op.output: layer for layer in layers}
     owner = {network.input: network.input}
     first = {network.input: -1}
     last = {network.input: -1}
     for op in network.ops:
-        if is_alias(op, network.tensor(op.inputs[0]), network.tensor(op.output)):
+        if op.output in constants:
+            continue
+        if is_alias(network, op):
             owner[op.output] = owner[op.inputs[0]]
         elif op.output in by_output:
             layer = by_output[op.output]
             owner[op.output] = op.output
             first[op.output] = last[op.output] = layer.index
-            for name in layer.inputs:
+            for name in set(layer.inputs) - constants.keys():
                 last[owner[name]] = max(last[owner[name]], layer.index)
     # The scores are read after the last layer.
     last[owner[network.output]] = max(len(layers) - 1, 0)
@@ -191,12 +203,21 @@ def _handovers(
 ) -> list[Handover]:
     """Each input that a layer is the last to read, with what its output may do to it."""
     last = {b.name: b.last for b in buffers}
-    return [
-        Handover(layer.index, owner[name], owner[layer.op.output], layer.overlap)
-        for layer in layers
-        for name in dict.fromkeys(layer.inputs)
-        if last[owner[name]] == layer.index
-    ]
+    found = []
+    for layer in layers:
+        over: dict[str, Overlap] = {}
+        for i, name in enumerate(layer.inputs):
+            if name in owner:
+                allowed = layer.overlap if i == 0 else layer.others
+                # What is read in two ways must not be written over, unless both allow the same.
+                same = over.setdefault(owner[name], allowed) == allowed
+                over[owner[name]] = allowed if same else NONE
+        found += [
+            Handover(layer.index, source, owner[layer.op.output], allowed)
+            for source, allowed in over.items()
+            if last[source] == layer.index
+        ]
+    return found
 
 
 def _shared(h: Handover, sizes: dict[str, int]) -> int:
@@ -323,7 +344,8 @@ def _backward(required: Requirements, offsets: dict[str, int]) -> frozenset[int]
 
 def plan_layers(network: Network, layers: tuple[Layer, ...]) -> MemoryPlan:
     """The plan for layers that have been chosen already."""
-    buffers, owner = _buffers(network, layers)
+    constants = _constants(network)
+    buffers, owner = _buffers(network, layers, constants)
     handovers = _handovers(network, layers, buffers, owner)
     required = Requirements(tuple(buffers), tuple(handovers))
     offsets, size = assign_offsets(required)
@@ -335,6 +357,7 @@ def plan_layers(network: Network, layers: tuple[Layer, ...]) -> MemoryPlan:
         tensor_buffer=owner,
         layers=tuple(layer.op.name for layer in layers),
         backward=_backward(required, offsets),
+        constants=constants,
     )
 
 

@@ -16,25 +16,30 @@ from tinykit.codegen.budget import with_flash, within_flash
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.cost import CostModel, cost_model
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.kernels import Layer, tensor_bytes
+from tinykit.codegen.layer import Layer, tensor_bytes
 from tinykit.codegen.names import short_name
 from tinykit.codegen.plan import Layout, MemoryPlan
 from tinykit.codegen.render import banner, class_names, render_model
-from tinykit.codegen.sizes import Sizes, check_sizes, estimate_layers, missing
+from tinykit.codegen.sizes import (
+    Sizes,
+    check_sizes,
+    estimate_layers,
+    is_wide,
+    missing,
+    sources_of,
+)
 from tinykit.codegen.sources import source_closure
 from tinykit.codegen.vectors import Vectors, make_vectors
 from tinykit.emulators.scripts import render_emulation
 from tinykit.errors import TinykitError
 from tinykit.files import directory_atomic
 from tinykit.frontends import Frontend
-from tinykit.frontends.render import c_sources, render_frontend
+from tinykit.frontends.render import render_frontend
 from tinykit.network import Network
 from tinykit.templating import render_template
 
 METADATA = "tinykit.json"
 FORMAT = 1
-# What every firmware has, below firmware/src.
-_BASE_SOURCES = ("crc.c", "marks.c", "packing.c", "record.c", "status.c")
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,7 @@ def _fitting_vectors(
 
 
 def _build_flags(layers: Sequence[Layer]) -> list[str]:
-    wide = any(layer.scaling is not None and layer.scaling.wide for layer in layers)
-    return ["-DTK_WIDE_ACCUMULATORS"] if wide else []
+    return ["-DTK_WIDE_ACCUMULATORS"] if is_wide(layers) else []
 
 
 def _files(
@@ -177,9 +181,7 @@ def _files(
     own = render_model(network, layers, plan, isa_of(board)) | app.files(network, board, vectors)
     if frontend is not None:
         own |= render_frontend(frontend)
-    names = {*_BASE_SOURCES, *app.sources, *(name for layer in layers for name in layer.sources)}
-    if frontend is not None:
-        names |= {f"frontends/{name}" for name in c_sources(frontend)}
+    names = sources_of(network, layers, app)
     page = _pages(network, board, layers, plan, sizes, frontend, app)
     files = {f"src/{name}": text.encode() for name, text in own.items()}
     files |= {name: text.encode() for name, text in page.items()}

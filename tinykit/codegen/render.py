@@ -3,22 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinykit import __version__
+from tinykit.codegen.constants import HeldConstant, constants_of
+from tinykit.codegen.datum import Datum
 from tinykit.codegen.isa import Isa
-from tinykit.codegen.kernels import Layer, Scaling, tensor_bytes
+from tinykit.codegen.layer import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.network import Network
-from tinykit.network.ops import Tensor, Windowed
+from tinykit.network.ops import Sub, Tensor, Windowed
 from tinykit.network.shapes import dilation, kernel_size
 from tinykit.templating import render_template
 
 _HEADERS = {
+    "tk_add_broadcast_params": "add.h",
     "tk_add_params": "add.h",
     "tk_add_rescaled_params": "add.h",
     "tk_add_table_params": "add.h",
@@ -27,8 +32,16 @@ _HEADERS = {
     "tk_conv2d_pool_params": "conv2d_pool.h",
     "tk_dense_params": "dense.h",
     "tk_depthwise_params": "depthwise.h",
+    "tk_lookup_params": "lookup.h",
+    "tk_mean_params": "mean.h",
+    "tk_move_params": "move.h",
+    "tk_mul_params": "mul.h",
+    "tk_pad_params": "move.h",
     "tk_pool_params": "pool.h",
+    "tk_prelu_params": "prelu.h",
     "tk_repack_params": "repack.h",
+    "tk_resize_nearest_params": "resize.h",
+    "tk_softmax_params": "softmax.h",
 }
 _KINDS = {
     "conv2d": "convolution",
@@ -41,12 +54,22 @@ _KINDS = {
     "maxpool2d": "maximum pooling",
     "repack": "reshape",
     "add": "addition",
+    "add_broadcast": "addition",
     "add_halves": "addition",
     "add_rescaled": "addition",
     "add_table": "addition",
+    "mul": "multiplication",
+    "mul_steep": "multiplication",
+    "prelu": "PReLU",
+    "lookup": "a function of one value",
+    "mean": "mean",
+    "softmax": "softmax",
+    "pad": "padding",
+    "slice": "a part",
+    "concat": "concatenation",
+    "transpose": "transposition",
+    "resize_nearest": "nearest pixels",
 }
-_INDENT = 4
-_COLUMNS = 100
 
 
 def banner(network: Network) -> str:
@@ -88,14 +111,19 @@ def _table(name: str, c_type: str, items: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "type": c_type, "count": len(items), "rows": table_rows(items)}
 
 
+def _arrays(ident: str, layer: Layer) -> Iterator[tuple[str, str, NDArray[Any]]]:
+    """Name, C type and values of the tables of a layer."""
+    if layer.stream is not None:
+        yield f"{ident}_stream", "uint32_t", layer.stream
+    for name, array in layer.arrays.items():
+        yield f"{ident}_{name}", f"{array.dtype.name}_t", array
+
+
 def _tables(ident: str, layer: Layer) -> list[dict[str, Any]]:
     tables = []
-    if layer.stream is not None:
-        tables.append(
-            _table(f"{ident}_stream", "uint32_t", [f"0x{int(w):08x}" for w in layer.stream])
-        )
-    if layer.table is not None:
-        tables.append(_table(f"{ident}_table", "uint8_t", [str(int(v)) for v in layer.table]))
+    for name, c_type, array in _arrays(ident, layer):
+        form = "0x{:08x}" if c_type == "uint32_t" else "{}"
+        tables.append(_table(name, c_type, [form.format(int(value)) for value in array]))
     return tables
 
 
@@ -111,15 +139,14 @@ def _output_lines(s: Scaling) -> list[str]:
     ]
 
 
-def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
-    """The members of the params that are no numbers, as lines."""
-    ident = idents[layer.op.name]
+def _nested(idents: Mapping[str, str], ident: str, layer: Layer) -> list[str]:
+    """The members of the params that are no numbers, as lines; `ident` is that of the params."""
     if layer.binary is not None:
         one_bit = [".output = {.bits = 1},"]
         output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
         return [f".count = {layer.binary.function},", *output, f".stream = {ident}_stream,"]
-    if layer.table is not None:
-        return [f".table = {ident}_table,"]
+    if layer.arrays:
+        return [f".{name} = {ident}_{name}," for name in layer.arrays]
     if layer.parts:
         conv, pool = (idents[name] for name in _part_names(layer))
         run = layer.parts[1].function
@@ -147,17 +174,36 @@ def _nested(idents: Mapping[str, str], layer: Layer) -> list[str]:
     ]
 
 
-def _call(ident: str, layer: Layer, plan: MemoryPlan) -> list[str]:
-    """The lines of `status = function(...)`."""
-    tensors = (*layer.inputs, layer.op.output)
-    arguments = [f"&{ident}", *(f"&arena[{plan.offset(name)}]" for name in tensors)]
-    if layer.scaling is not None or layer.binary is not None:
-        scratch = plan.scratch(layer.op.name)
-        arguments.append("NULL" if scratch is None else f"&arena[{scratch}]")
-    call = f"{layer.function}({', '.join(arguments)});"
-    line = f"status = {call}"
-    # Broken where clang-format would; names are short enough for one break to do.
-    return [line] if len(line) <= _COLUMNS - _INDENT else ["status =", f"    {call}"]
+def _at(offset: int | None) -> str:
+    """A place in the arena, in C."""
+    return "NULL" if offset is None else f"&arena[{offset}]"
+
+
+def _address(name: str, idents: Mapping[str, str], plan: MemoryPlan) -> str:
+    """Where a tensor lies, in C."""
+    if name in plan.constants:
+        return idents[_constant_name(plan.constants[name])]
+    return _at(plan.offset(name))
+
+
+def _steps(
+    network: Network, layer: Layer, idents: Mapping[str, str], plan: MemoryPlan
+) -> list[dict[str, Any]]:
+    """The calls of a layer; only the last one has written the whole output."""
+    names = _struct_names(layer) if layer.calls else (layer.op.name,)
+    sources = [(name,) for name in layer.inputs] if layer.calls else [layer.inputs]
+    whole = tensor_bytes(network.tensor(layer.op.output))
+    return [
+        {
+            "ident": idents[name],
+            "function": one.function,
+            "inputs": [_address(source, idents, plan) for source in inputs],
+            "output": _at(plan.offset(layer.op.output)),
+            "scratch": _at(plan.scratch(layer.op.name)),
+            "bytes": whole if name == names[-1] else 0,
+        }
+        for one, name, inputs in zip(layer.calls or (layer,), names, sources, strict=True)
+    ]
 
 
 def _kernel_text(layer: Layer) -> str:
@@ -178,26 +224,35 @@ def _part_names(layer: Layer) -> tuple[str, ...]:
     return (layer.parts[0].op.name, f"{layer.op.name} strip") if layer.parts else ()
 
 
+def _struct_names(layer: Layer) -> tuple[str, ...]:
+    """Names of all constants of a layer, in the order of its structs."""
+    if layer.calls:
+        return tuple(f"{layer.op.name} part {i}" for i in range(len(layer.calls)))
+    return (*_part_names(layer), layer.op.name)
+
+
+def _constant_name(tensor: str) -> str:
+    """The name of the values of a tensor that lies in flash."""
+    return f"{tensor} values"
+
+
 def _structs(layer: Layer, idents: Mapping[str, str], plan: MemoryPlan) -> list[dict[str, Any]]:
     """The constants of a layer, those of its parts first."""
     backward = {"backward": 1} if layer.index in plan.backward else {}
-    parts: list[tuple[str, Layer, dict[str, int]]]
-    parts = [(name, part, {}) for name, part in zip(_part_names(layer), layer.parts, strict=True)]
     return [
         {
             "ident": idents[name],
             "params_type": one.params_type,
-            "fields": list((one.fields | changed).items()),
-            "nested": _nested(idents, one),
+            "fields": list((one.fields | (backward if one is layer else {})).items()),
+            "nested": _nested(idents, idents[name], one),
         }
-        for name, one, changed in [*parts, (layer.op.name, layer, backward)]
+        for name, one in zip(_struct_names(layer), layer.structs, strict=True)
     ]
 
 
 def _layer_view(
     network: Network, layer: Layer, idents: Mapping[str, str], plan: MemoryPlan
 ) -> dict[str, Any]:
-    ident = idents[layer.op.name]
     owner = layer.parts[0] if layer.parts else layer
     y = network.tensor(layer.op.output)
     inputs = [network.tensor(name) for name in layer.inputs]
@@ -215,20 +270,33 @@ def _layer_view(
         )
     shapes = " + ".join(_shape(x) for x in inputs)
     return {
-        "ident": ident,
-        "name_literal": c_string(layer.op.name),
-        "title": f"Layer {layer.index}: {name}, {_KINDS[layer.kind]}",
+        "title": f"Layer {layer.index}: {name}, {_kind(layer)}",
         "comments": comments,
-        "tables": _tables(idents[owner.op.name], owner),
+        "tables": [] if layer.calls else _tables(idents[owner.op.name], owner),
         "structs": _structs(layer, idents, plan),
         "step": f"{layer.index}: {name}, {shapes} -> {_shape(y)}",
-        "call": _call(ident, layer, plan),
-        "out_offset": plan.offset(y.name),
-        "out_bytes": tensor_bytes(y),
+        "steps": _steps(network, layer, idents, plan),
     }
 
 
-def _end_view(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
+def _kind(layer: Layer) -> str:
+    return "subtraction" if isinstance(layer.op, Sub) else _KINDS[layer.kind]
+
+
+def _constant_view(
+    network: Network, held: HeldConstant, idents: Mapping[str, str]
+) -> dict[str, Any]:
+    tensor = network.tensor(held.op.output)
+    return {
+        "title": f"Constant: {short_name(held.op.name)}",
+        "comment": describe(tensor),
+        "table": _table(
+            idents[_constant_name(tensor.name)], "int8_t", [str(v) for v in held.values.tolist()]
+        ),
+    }
+
+
+def _end_view(tensor: Tensor, plan: MemoryPlan, own: str) -> dict[str, Any]:
     values = int(np.prod(tensor.shape))
     channels = tensor.shape[-1]
     return {
@@ -238,7 +306,9 @@ def _end_view(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
         "channels": channels,
         "pixels": values // channels,
         "pixel_bytes": -(-channels * tensor.bits // 8),
-        "offset": plan.offset(tensor.name),
+        "place": _at(plan.offset(tensor.name)),
+        # Where values of 8 bits lie, or may lie.
+        "bytes": f"(int8_t *){_at(plan.offset(tensor.name))}" if tensor.bits == 8 else own,
     }
 
 
@@ -256,13 +326,84 @@ def class_names(network: Network) -> list[str]:
     return [f"class {i}" for i in range(count)]
 
 
-def _headers(layers: Sequence[Layer], ends: Sequence[dict[str, Any]]) -> list[str]:
-    headers = {"marks.h"}
+def _buffers(ends: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The buffers of values at the ends that are of fewer than 8 bits."""
+    comments = ("Features as integers of 8 bits.", "Scores as integers of 8 bits.")
+    return [
+        {"name": end["bytes"], "size": end["size"], "comment": comment}
+        for end, comment in zip(ends, comments, strict=True)
+        if end["bits"] != 8
+    ]
+
+
+def _joined(names: Sequence[str]) -> list[str]:
+    """Literals, one a line, that C joins to texts with an end each; the last end is C's own."""
+    literals = [c_string(name) for name in names] or ['""']
+    return [*(f'{one[:-1]}\\000"' for one in literals[:-1]), literals[-1]]
+
+
+def _headers(layers: Sequence[Layer]) -> list[str]:
+    return sorted({_HEADERS[one.params_type] for layer in layers for one in layer.structs})
+
+
+def model_data(network: Network, layers: Sequence[Layer], plan: MemoryPlan) -> list[Datum]:
+    """What model.c defines, in its order; see `render_model`."""
+    idents, constants = _idents(network, layers, plan)
+    ends = (("features", network.tensor(network.input)), ("scores", network.tensor(network.output)))
+    data = [Datum("arena", "uint8_t", plan.size, zero=True, align=8)]
+    data += [
+        Datum(name, "int8_t", math.prod(end.shape), zero=True) for name, end in ends if end.bits < 8
+    ]
+    for held in constants:
+        name = idents[_constant_name(held.op.output)]
+        data.append(Datum(name, "int8_t", held.values.size, align=4))
     for layer in layers:
-        headers |= {_HEADERS[part.params_type] for part in (layer, *layer.parts)}
-    if any(end["bits"] != 8 for end in ends):
-        headers.add("packing.h")
-    return sorted(headers)
+        owner = layer.parts[0] if layer.parts else layer
+        arrays = () if layer.calls else _arrays(idents[owner.op.name], owner)
+        data += [Datum(name, c_type, array.size) for name, c_type, array in arrays]
+        data += [
+            Datum(idents[name], one.params_type, None)
+            for name, one in zip(_struct_names(layer), layer.structs, strict=True)
+        ]
+        data += [
+            Datum(f"{step['ident']}_in", "void *", len(step["inputs"]))
+            for step in _steps(network, layer, idents, plan)
+        ]
+    data += [
+        Datum("layers", "tk_layer", sum(len(layer.calls) or 1 for layer in layers)),
+        Datum("tk_model", "tk_network", None),
+    ]
+    names = {"layer": [layer.op.name for layer in layers], "class": class_names(network)}
+    for what, texts in names.items():
+        size = sum(len(text.encode()) + 1 for text in texts)
+        data.append(Datum(f"tk_model_{what}_names", "char", max(size, 1)))
+    return data
+
+
+def model_functions(network: Network, layers: Sequence[Layer]) -> set[str]:
+    """The functions that model.c names."""
+    wide = {end: network.tensor(end).bits == 8 for end in (network.input, network.output)}
+    found = {"tk_network_load" if wide[network.input] else "tk_network_pack"}
+    found.add("tk_network_store" if wide[network.output] else "tk_network_unpack")
+    for layer in layers:
+        found |= {f"{one.function}_run" for one in layer.calls or (layer,)}
+        found |= {part.function for part in layer.parts[1:]}
+        for one in layer.structs:
+            if one.matmul is not None:
+                found |= {one.matmul.variant.expand, one.matmul.variant.multiply}
+            if one.binary is not None:
+                found.add(one.binary.function)
+    return found
+
+
+def _idents(
+    network: Network, layers: Sequence[Layer], plan: MemoryPlan
+) -> tuple[dict[str, str], list[HeldConstant]]:
+    """Identifiers by the name of what they stand for, and the constants among that."""
+    constants = constants_of(network, layers, plan)
+    names = [name for layer in layers for name in _struct_names(layer)]
+    names += [_constant_name(one.op.output) for one in constants]
+    return unique_identifiers(names), constants
 
 
 def render_model(
@@ -279,13 +420,15 @@ def render_model(
     Returns:
         file name to content, formatted.
     """
-    names = [name for layer in layers for name in (layer.op.name, *_part_names(layer))]
-    idents = unique_identifiers(names)
-    ends = [_end_view(network.tensor(name), plan) for name in (network.input, network.output)]
+    idents, constants = _idents(network, layers, plan)
+    ends = [
+        _end_view(network.tensor(network.input), plan, "features"),
+        _end_view(network.tensor(network.output), plan, "scores"),
+    ]
     context = {
         "banner": banner(network),
         "tool_version": __version__,
-        "headers": _headers(layers, ends),
+        "headers": _headers(layers),
         "isa": isa,
         "plan": {"size": plan.size, "picture": _comment_lines(plan.picture())},
         "model": {
@@ -295,7 +438,11 @@ def render_model(
             "summary": _summary(network, layers),
             "input": ends[0],
             "output": ends[1],
-            "classes": [c_string(name) for name in class_names(network)],
+            "buffers": _buffers(ends),
+            "steps": sum(len(layer.calls) or 1 for layer in layers),
+            "layer_names": _joined([layer.op.name for layer in layers]),
+            "class_names": _joined(class_names(network)),
+            "constants": [_constant_view(network, one, idents) for one in constants],
             "layers": [_layer_view(network, layer, idents, plan) for layer in layers],
         },
     }

@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much flash and RAM a firmware will take, before it is built.
+"""How much flash and RAM a firmware takes, known before it is built.
 
-Data is counted exactly. Code is what can be reached in a table of measured functions
-(`tinykit.codegen.code_sizes`); a test builds firmware and holds the estimate to at least the truth
-and little more.
+All that generated C defines is counted, the hand-written C is in a table of compiled objects
+(`tinykit.codegen.code_sizes`), and what the linker makes of both is computed
+(`tinykit.codegen.linker`). For the boards and the compiler that the table was measured with the
+sizes are those of the ELF file, to the byte; tests build firmware and compare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinykit.boards import Board
 from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.choice import lay_out_for
-from tinykit.codegen.code_sizes import Code, code_bytes, params_bytes
-from tinykit.codegen.kernels import Layer
+from tinykit.codegen.code_sizes import Firmware, link_for
+from tinykit.codegen.datum import Datum
+from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import MemoryPlan
-from tinykit.codegen.render import class_names
-from tinykit.codegen.vectors import Vectors
+from tinykit.codegen.render import model_data, model_functions
+from tinykit.codegen.vectors import Vectors, vectors_data
 from tinykit.errors import DoesNotFitError
 from tinykit.frontends import Frontend
+from tinykit.frontends.render import c_sources
 from tinykit.network import Network
 
-# Alignment between sections, and around the arena.
-_SLACK = 16
+# What every firmware has, below firmware/src.
+BASE_SOURCES = ("crc.c", "marks.c", "network.c", "packing.c", "record.c", "status.c")
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,18 @@ class Sizes:
     """Bytes, by what they are for.
 
     Attributes:
-        flash_parts: weights, tables (bias, multiplier, shift, params, names), frontend, vectors,
-            code.
+        flash_parts: weights, tables (bias, multiplier, shift, params, layers, names), frontend,
+            vectors, code (with its constants and texts, and all that alignment adds).
         ram_parts: arena, frontend, buffers, stack, other.
+        board: id of the board.
+        exact: whether they are those of a build, to the byte; else the board is none of tinykit's
+            and they are those of the most similar one.
     """
 
     flash_parts: dict[str, int]
     ram_parts: dict[str, int]
     board: str = field(default="")
+    exact: bool = True
 
     @property
     def flash(self) -> int:
@@ -59,68 +66,71 @@ class Sizes:
             "flash_parts": self.flash_parts,
             "ram": self.ram,
             "ram_parts": self.ram_parts,
+            "exact": self.exact,
         }
 
 
-def _code(
-    network: Network,
-    layers: Sequence[Layer],
-    frontend: Frontend | None,
-    main: str,
-) -> Code:
-    functions = {name for layer in layers for name in _functions(layer)}
-    if network.tensor(network.input).bits != 8:
-        functions.add("tk_pack")
-    if network.tensor(network.output).bits != 8:
-        functions.add("tk_unpack_pixel")
-    return Code(
-        functions=frozenset(functions),
-        layers=len(layers),
-        frontend="" if frontend is None else frontend.kind,
-        main=main,
-        wide=any(layer.scaling is not None and layer.scaling.wide for layer in layers),
-    )
+def sources_of(network: Network, layers: Sequence[Layer], app: App) -> frozenset[str]:
+    """The hand-written files below firmware/src that a firmware consists of."""
+    names = {*BASE_SOURCES, *app.sources, *(name for layer in layers for name in layer.sources)}
+    frontend = app.frontend(network)
+    if frontend is not None:
+        names |= {f"frontends/{name}" for name in c_sources(frontend)}
+    return frozenset(names)
 
 
-def _functions(layer: Layer) -> Iterator[str]:
-    """C functions that a layer's call and constants name."""
-    # The convolution of a "conv2d_pool" is not called as such.
-    called = (layer, *layer.parts[1:])
-    yield from (one.function for one in called)
-    for one in (layer, *layer.parts):
-        if one.matmul is not None:
-            yield from (one.matmul.variant.expand, one.matmul.variant.multiply)
-        if one.binary is not None:
-            yield one.binary.function
+def is_wide(layers: Sequence[Layer]) -> bool:
+    """Whether a firmware is built with TK_WIDE_ACCUMULATORS."""
+    return any(layer.scaling is not None and layer.scaling.wide for layer in layers)
 
 
-def _name_bytes(network: Network, layers: Sequence[Layer]) -> int:
-    """Of all names, and of the table of layers; that of classes is not linked."""
-    names = [*class_names(network), *(layer.op.name for layer in layers)]
-    return sum(_string_bytes(name) for name in names) + 4 * len(layers)
-
-
-def _string_bytes(text: str) -> int:
-    return -(-(len(text.encode()) + 1) // 4) * 4
-
-
-def _table_bytes(network: Network, board: Board, layers: Sequence[Layer], names: bool) -> int:
-    params = sum(
-        params_bytes(board, one.params_type) for layer in layers for one in (layer, *layer.parts)
-    )
-    tables = sum(layer.table_bytes for layer in layers)
-    return params + tables + (_name_bytes(network, layers) if names else 0)
-
-
-def _frontend_tables(frontend: Frontend | None, board: Board) -> int:
-    if frontend is None:
-        return 0
-    tables = frontend.c_tables()
-    # The three normalisation tables are one array of structs in C, eight bytes a column.
+def _frontend_data(frontend: Frontend) -> list[Datum]:
+    """What frontend.c defines, as far as it depends on settings."""
+    constants, tables = frontend.c_constants(), frontend.c_tables()
+    pushes = -(-constants["chunk"] // constants["hop"])
+    data = [
+        Datum("affine", "tk_affine_column", tables["shift"].size),
+        Datum("pushed", "int16_t", constants["chunk"] * constants["channels"], zero=True),
+        Datum("rows", "int8_t", pushes * constants["row_length"], zero=True),
+    ]
     affine = ("offset", "multiplier", "shift")
-    plain = sum(-(-t.nbytes // 4) * 4 for name, t in tables.items() if name not in affine)
-    params = params_bytes(board, f"tk_{frontend.kind}_params")
-    return plain + 8 * tables["shift"].size + params
+    data += [
+        Datum(name, f"{table.dtype.name}_t", table.size)
+        for name, table in tables.items()
+        if name not in affine
+    ]
+    if frontend.kind != "imu":
+        data += [
+            Datum("samples_held", "tk_fft_bin", constants["window"] // 2, zero=True),
+            Datum("bins", "tk_fft_bin", constants["points"], zero=True),
+            Datum("energies", "int16_t", constants["n_mels"], zero=True),
+        ]
+    return data
+
+
+def _firmware(
+    network: Network,
+    board: Board,
+    layers: Sequence[Layer],
+    plan: MemoryPlan,
+    vectors: Vectors | None,
+    app: App,
+) -> Firmware:
+    data = {"main.c": app.main_data(network, board), "model.c": model_data(network, layers, plan)}
+    frontend = app.frontend(network)
+    if frontend is not None:
+        data["frontend.c"] = _frontend_data(frontend)
+    if vectors is not None and app.embeds:
+        data["vectors.c"] = vectors_data(vectors)
+    return Firmware(
+        sources=sources_of(network, layers, app),
+        main=app.main_variant(network, vectors),
+        frontend="" if frontend is None else frontend.kind,
+        data=data,
+        functions=frozenset(model_functions(network, layers)),
+        wide=is_wide(layers),
+        baud=app.baud,
+    )
 
 
 def estimate_layers(
@@ -132,33 +142,60 @@ def estimate_layers(
     app: App = SELF_TEST,
 ) -> Sizes:
     """`estimate_size` for layers and a plan that exist already."""
-    frontend = app.frontend(network)
-    main = app.code_group(network, vectors)
-    code, variables = code_bytes(board, _code(network, layers, frontend, main))
-    board_name = _string_bytes(board.id)
-    return Sizes(
-        flash_parts={
-            "weights": sum(layer.weight_bytes for layer in layers),
-            "tables": _table_bytes(network, board, layers, app.embeds),
-            "frontend": _frontend_tables(frontend, board),
-            "vectors": 0 if vectors is None else vectors.nbytes,
-            "code": code + board_name + _SLACK,
-        },
-        ram_parts={
-            "arena": -(-plan.size // 8) * 8,
-            "frontend": 0 if frontend is None else frontend.c_state_bytes,
-            "buffers": app.buffer_bytes(network),
-            "stack": board.stack_bytes,
-            "other": variables + _SLACK,
-        },
-        board=board.id,
-    )
+    firmware = _firmware(network, board, layers, plan, vectors, app)
+    result = link_for(board, firmware)
+    zero = {(file, one.name) for file, data in firmware.data.items() for one in data if one.zero}
+
+    def total(file: str, *, zeros: bool) -> int:
+        sizes: Mapping[str, int] = result.data.get(file, {})
+        return sum(size for name, size in sizes.items() if ((file, name) in zero) == zeros)
+
+    weights = sum(layer.weight_bytes for layer in layers)
+    flash = {
+        "weights": weights,
+        "tables": total("model.c", zeros=False) - weights - _unnamed(result.data, app, vectors),
+        "frontend": total("frontend.c", zeros=False),
+        "vectors": 0 if not _tests(app, vectors) else total("vectors.c", zeros=False),
+    }
+    ram = {
+        "arena": plan.size,
+        "frontend": total("frontend.c", zeros=True),
+        "buffers": total("model.c", zeros=True) - plan.size + total("main.c", zeros=True),
+    }
+    flash["code"] = result.linked.text + result.linked.data - sum(flash.values())
+    ram["other"] = result.linked.data + result.linked.bss - sum(ram.values())
+    ram["stack"] = _stack_bytes(board)
+    return Sizes(flash, ram, board.id, result.exact)
+
+
+def _tests(app: App, vectors: Vectors | None) -> bool:
+    """Whether the firmware has vectors or recordings."""
+    return app.embeds and vectors is not None and bool(len(vectors.features) + len(vectors.clips))
+
+
+def _unnamed(data: Mapping[str, Mapping[str, int]], app: App, vectors: Vectors | None) -> int:
+    """Bytes of names that nothing prints, and the linker leaves out."""
+    sizes = data["model.c"]
+    named = app.embeds and vectors is not None and len(vectors.features) > 0
+    return sizes["tk_model_class_names"] + (0 if named else sizes["tk_model_layer_names"])
+
+
+def _stack_bytes(board: Board) -> int:
+    """What the linker scripts reserve."""
+    grain = 16 if board.arch == "riscv" else 8
+    return -(-board.stack_bytes // grain) * grain
 
 
 def estimate_size(
     network: Network, board: Board, vectors: Vectors | None = None, app: App = SELF_TEST
 ) -> Sizes:
-    """Bytes of flash and RAM that a firmware takes: data exact, code a little above the truth.
+    """Bytes of flash and RAM that a firmware takes.
+
+    Args:
+        network: a valid Network.
+        board: what it is for.
+        vectors: what it tests itself with; nothing by default.
+        app: what the firmware does.
 
     Raises:
         TinykitError: a layer has no kernel.
@@ -206,7 +243,7 @@ def check_sizes(network: Network, board: Board, sizes: Sizes) -> None:
 
 
 def check_fit(network: Network, board: Board, vectors: Vectors | None = None) -> Sizes:
-    """The estimate, if the board has the room.
+    """`size_of`, if the board has the room.
 
     Raises:
         DoesNotFitError: says how many bytes are missing and what to do.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The constants of the addition kernels, found by trying all pairs of inputs.
 
-An output of an Add depends on two integers of at most 8 bits. TFLite computes it with three
-rounding multiplications; its roundings are so fine, though, that a plain
+An output of an Add or a Sub depends on two integers of at most 8 bits. TFLite computes it with
+three rounding multiplications; its roundings are so fine, though, that a plain
 `clamp((factor_a * a + factor_b * b + offset) >> shift)` nearly always gives the same output for
 all 65536 pairs: a digital plane. The factors are searched, the offset follows from them.
 """
@@ -37,18 +37,25 @@ class Sum:
         zero_points: of the two inputs.
         zero_point: of the output.
         bits: of all three tensors.
+        subtract: the second input is taken off.
     """
 
     rescale: Rescale
     zero_points: tuple[int, int]
     zero_point: int
     bits: int
+    subtract: bool = False
 
     def table(self) -> Int64Array:
         """Outputs (2^bits, 2^bits) of all pairs, each axis from the least integer up."""
         values = self.values()
         return rescaled_sum(
-            self.rescale, values[:, None], values, self.zero_points, self.zero_point
+            self.rescale,
+            values[:, None],
+            values,
+            self.zero_points,
+            self.zero_point,
+            subtract=self.subtract,
         )
 
     def values(self) -> Int64Array:
@@ -133,6 +140,7 @@ def _ideal(wanted: Sum) -> tuple[tuple[float, float], float]:
         out * multiplier * 2.0 ** (shift - 31)
         for multiplier, shift in zip(step.input_multiplier, step.input_shift, strict=True)
     )
+    second = -second if wanted.subtract else second
     constant = wanted.zero_point - first * wanted.zero_points[0] - second * wanted.zero_points[1]
     return (first, second), constant + 0.5 - step.low
 

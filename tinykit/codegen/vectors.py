@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.codegen.kernels import is_alias
+from tinykit.codegen.datum import Datum
+from tinykit.codegen.moves import needs_no_code
 from tinykit.codegen.render import table_rows
 from tinykit.errors import TinykitError
 from tinykit.frontends import from_config
@@ -115,68 +118,45 @@ def _layer_crcs(network: Network, features: Int8Array) -> dict[str, int]:
     values = interpret_all(network, features[:1])
     crcs = {}
     for op in network.ops:
-        result = network.tensor(op.output)
-        if not is_alias(op, network.tensor(op.inputs[0]), result):
-            crcs[op.name] = fingerprint(values[op.output][0], result.bits)
+        if not needs_no_code(network, op):
+            crcs[op.name] = fingerprint(values[op.output][0], network.tensor(op.output).bits)
     return crcs
 
 
-def vectors_context(vectors: Vectors) -> dict[str, object]:
-    """What the templates vectors.h, vectors.c and main.c need."""
-    tables: list[dict[str, object]] = []
-
-    def add(name: str, c_type: str, size: str, items: list[str], comment: str) -> None:
-        tables.append(
-            {
-                "name": name,
-                "type": c_type,
-                "size": size,
-                "rows": table_rows(items),
-                "comment": comment,
-            }
-        )
-
-    def integers(array: NDArray[np.generic]) -> list[str]:
-        return [str(v) for v in array.reshape(-1).tolist()]
-
+def _tables(vectors: Vectors) -> Iterator[tuple[str, str, NDArray[Any], str]]:
+    """Name, C type, values and comment of the tables of vectors.c."""
     if len(vectors.features):
-        add(
-            "tk_vector_features",
-            "int8_t",
-            "TK_VECTORS * TK_MODEL_INPUTS",
-            integers(vectors.features),
-            "Inputs of the model.",
-        )
-        add(
-            "tk_vector_scores",
-            "int8_t",
-            "TK_VECTORS * TK_MODEL_CLASSES",
-            integers(vectors.scores),
-            "What they must give.",
-        )
+        yield "features", "int8_t", vectors.features, "Inputs of the model."
+        yield "scores", "int8_t", vectors.scores, "What they must give."
     if len(vectors.clips):
-        add(
-            "tk_clip_samples",
-            "int16_t",
-            "TK_CLIPS * TK_CLIP_VALUES",
-            integers(vectors.clips),
-            "Recordings.",
-        )
-        add(
-            "tk_clip_features_crc",
-            "uint32_t",
-            "TK_CLIPS",
-            [f"0x{crc:08x}" for crc in vectors.clip_feature_crcs],
-            "CRC-32 of the features of each.",
-        )
-        add(
-            "tk_clip_scores",
-            "int8_t",
-            "TK_CLIPS * TK_MODEL_CLASSES",
-            integers(vectors.clip_scores),
-            "What they must give.",
-        )
-    values = int(np.prod(vectors.clips.shape[1:])) if len(vectors.clips) else 0
+        crcs = np.array(vectors.clip_feature_crcs, np.uint32)
+        yield "samples", "int16_t", vectors.clips, "Recordings."
+        yield "features_crc", "uint32_t", crcs, "CRC-32 of the features of each."
+        yield "clip_scores", "int8_t", vectors.clip_scores, "What they must give."
+
+
+def vectors_data(vectors: Vectors) -> list[Datum]:
+    """What vectors.c defines."""
+    data = [Datum(name, c_type, values.size) for name, c_type, values, _ in _tables(vectors)]
+    return [*data, Datum("tk_self_test", "tk_vectors", None)]
+
+
+def vectors_context(vectors: Vectors) -> dict[str, object]:
+    """What the template vectors.c needs."""
+    tables = [
+        {
+            "name": name,
+            "type": c_type,
+            "count": values.size,
+            "rows": table_rows(
+                f"0x{v:08x}" if c_type == "uint32_t" else str(v)
+                for v in values.reshape(-1).tolist()
+            ),
+            "comment": comment,
+        }
+        for name, c_type, values, comment in _tables(vectors)
+    ]
+    values = math.prod(vectors.clips.shape[1:]) if len(vectors.clips) else 0
     return {
         "vectors": {"count": len(vectors.features)},
         "clips": {"count": len(vectors.clips), "values": values},

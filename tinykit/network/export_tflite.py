@@ -8,12 +8,9 @@ its own multipliers; `requantize_from_scales` makes such ones. Weights of 4 or 2
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
@@ -36,6 +33,7 @@ from tinykit.network.ops import (
     Windowed,
 )
 from tinykit.network.requantize import add_rescale, requantize_from_scales
+from tinykit.network.tflite_writer import FileGraph, FileTensor, serialise
 
 _FULL_RANGE = (-128, 127)
 
@@ -68,7 +66,13 @@ def to_tflite(network: Network) -> bytes:
         graph.activation(tensor)
     for op in network.ops:
         _add(network, graph, op)
-    return _serialise(network, graph)
+    return serialise(
+        graph,
+        inputs=[graph.index[network.input]],
+        outputs=[graph.index[network.output]],
+        name=network.name,
+        description=f"tinykit {network.digest[:16]}",
+    )
 
 
 def _refuse(network: Network, place: str, what: str, remedy: str) -> TinykitError:
@@ -78,49 +82,16 @@ def _refuse(network: Network, place: str, what: str, remedy: str) -> TinykitErro
 # From a Network to a plain description of the .tflite graph
 
 
-@dataclass
-class _Tensor:
-    name: str
-    shape: tuple[int, ...]
-    type: str
-    scale: NDArray[np.float32] | None = None
-    zero_point: int = 0
-    axis: int = 0
-    data: bytes = b""
-
-
-@dataclass
-class _Node:
-    code: str
-    inputs: list[int]
-    output: int
-    options: str
-    values: dict[str, Any]
-
-
-@dataclass
-class _Graph:
-    tensors: list[_Tensor] = field(default_factory=list)
-    nodes: list[_Node] = field(default_factory=list)
-    index: dict[str, int] = field(default_factory=dict)
-
-    def add(self, tensor: _Tensor) -> int:
-        self.index[tensor.name] = len(self.tensors)
-        self.tensors.append(tensor)
-        return len(self.tensors) - 1
-
+class _Graph(FileGraph):
     def activation(self, like: Tensor, name: str = "", shape: tuple[int, ...] | None = None) -> int:
         """An int8 tensor with the scale and zero point of `like`."""
         sides = like.shape if shape is None else shape
         scale = np.array([like.scale], np.float32)
-        return self.add(_Tensor(name or like.name, (1, *sides), "INT8", scale, like.zero_point))
-
-    def constant(self, name: str, values: list[Any]) -> int:
-        data = np.array(values, "<i4")
-        return self.add(_Tensor(name, data.shape, "INT32", data=data.tobytes()))
-
-    def node(self, code: str, inputs: list[int], output: int, options: str, **values: Any) -> None:
-        self.nodes.append(_Node(code, inputs, output, options, values))
+        return self.add(
+            FileTensor(
+                name or like.name, (1, *sides), "INT8", scale, like.zero_point, any_batch=True
+            )
+        )
 
 
 def _add(network: Network, graph: _Graph, op: Op) -> None:
@@ -260,10 +231,10 @@ def _add_parameters(
     graph: _Graph, op: Weighted, source: Tensor, weight: Int8Array, axis: int
 ) -> list[int]:
     scale = op.weight_scale.astype(np.float32)
-    kernel = _Tensor(
+    kernel = FileTensor(
         f"{op.name}/weight", weight.shape, "INT8", scale, axis=axis, data=weight.tobytes()
     )
-    bias = _Tensor(
+    bias = FileTensor(
         f"{op.name}/bias",
         op.bias.shape,
         "INT32",
@@ -343,142 +314,3 @@ def _refuse_multipliers(network: Network, op: Op) -> TinykitError:
         "has multipliers that TFLite would not derive from its scales.",
         "Make them with tinykit.network.requantize_from_scales, those of an Add with add_rescale.",
     )
-
-
-# From the description to a flatbuffer
-
-_VERSIONS = {
-    "CONV_2D": 3,
-    "DEPTHWISE_CONV_2D": 3,
-    "FULLY_CONNECTED": 4,
-    "AVERAGE_POOL_2D": 2,
-    "MAX_POOL_2D": 2,
-    "RESHAPE": 1,
-    "PAD": 2,
-    "ADD": 2,
-}
-_ALIGNMENT = 16
-
-
-def _serialise(network: Network, graph: _Graph) -> bytes:
-    import flatbuffers
-    import tflite
-
-    builder = flatbuffers.Builder(1 << 16)
-    codes = sorted({node.code for node in graph.nodes})
-    buffers = [_buffer(builder, b""), *(_buffer(builder, t.data) for t in graph.tensors if t.data)]
-    opcodes = [_opcode(builder, code) for code in codes]
-    tensors, filled = [], 0
-    for tensor in graph.tensors:
-        filled += bool(tensor.data)
-        tensors.append(_tensor_table(builder, tensor, filled if tensor.data else 0))
-    nodes = [_node_table(builder, node, codes.index(node.code)) for node in graph.nodes]
-    ends = [graph.index[network.input]], [graph.index[network.output]]
-    inputs, outputs = (builder.CreateNumpyVector(np.array(end, np.int32)) for end in ends)
-    parts = {
-        "Tensors": _offsets(builder, tensors),
-        "Inputs": inputs,
-        "Outputs": outputs,
-        "Operators": _offsets(builder, nodes),
-        "Name": builder.CreateString(network.name),
-    }
-    subgraph = _table(builder, "SubGraph", parts)
-    model = {
-        "Version": 3,
-        "OperatorCodes": _offsets(builder, opcodes),
-        "Subgraphs": _offsets(builder, [subgraph]),
-        "Description": builder.CreateString(f"tinykit {network.digest[:16]}"),
-        "Buffers": _offsets(builder, buffers),
-    }
-    builder.Finish(_table(builder, "Model", model), file_identifier=b"TFL3")
-    assert tflite.Model.ModelBufferHasIdentifier(builder.Output(), 0)
-    return bytes(builder.Output())
-
-
-def _table(builder: Any, kind: str, fields: dict[str, Any]) -> int:
-    """A table of the schema, its fields set by the generated `<Kind>Add<Field>` functions."""
-    import tflite
-
-    getattr(tflite, f"{kind}Start")(builder)
-    for name, value in fields.items():
-        getattr(tflite, f"{kind}Add{name}")(builder, value)
-    table: int = getattr(tflite, f"{kind}End")(builder)
-    return table
-
-
-def _offsets(builder: Any, offsets: list[int]) -> int:
-    builder.StartVector(4, len(offsets), 4)
-    for offset in reversed(offsets):
-        builder.PrependUOffsetTRelative(offset)
-    vector: int = builder.EndVector()
-    return vector
-
-
-def _buffer(builder: Any, data: bytes) -> int:
-    if not data:
-        return _table(builder, "Buffer", {})
-    # The runtime reads weights in place, so they must be aligned as the schema demands.
-    builder.StartVector(1, len(data), _ALIGNMENT)
-    builder.head -= len(data)
-    builder.Bytes[builder.head : builder.head + len(data)] = data
-    return _table(builder, "Buffer", {"Data": builder.EndVector()})
-
-
-def _opcode(builder: Any, code: str) -> int:
-    import tflite
-
-    number = getattr(tflite.BuiltinOperator, code)
-    fields = {
-        "DeprecatedBuiltinCode": min(number, 127),
-        "Version": _VERSIONS[code],
-        "BuiltinCode": number,
-    }
-    return _table(builder, "OperatorCode", fields)
-
-
-def _tensor_table(builder: Any, tensor: _Tensor, buffer: int) -> int:
-    import tflite
-
-    shape = builder.CreateNumpyVector(np.array(tensor.shape, np.int32))
-    fields = {
-        "Shape": shape,
-        "Type": getattr(tflite.TensorType, tensor.type),
-        "Buffer": buffer,
-        "Name": builder.CreateString(tensor.name),
-    }
-    if tensor.scale is not None:
-        zero_points = np.full(tensor.scale.shape, tensor.zero_point, np.int64)
-        quantization = {
-            "Scale": builder.CreateNumpyVector(tensor.scale),
-            "ZeroPoint": builder.CreateNumpyVector(zero_points),
-            "QuantizedDimension": tensor.axis,
-        }
-        fields["Quantization"] = _table(builder, "QuantizationParameters", quantization)
-    if not tensor.data and tensor.scale is not None:
-        # Any batch size: the runtime reads -1 as "may be resized".
-        signature = np.array((-1, *tensor.shape[1:]), np.int32)
-        fields["ShapeSignature"] = builder.CreateNumpyVector(signature)
-    return _table(builder, "Tensor", fields)
-
-
-def _node_table(builder: Any, node: _Node, opcode: int) -> int:
-    import tflite
-
-    values = dict(node.values)
-    if "NewShape" in values:
-        values["NewShape"] = builder.CreateNumpyVector(np.array(values["NewShape"], np.int32))
-    for name, kind in (
-        ("Padding", tflite.Padding),
-        ("FusedActivationFunction", tflite.ActivationFunctionType),
-    ):
-        if name in values:
-            values[name] = getattr(kind, values[name])
-    options = _table(builder, node.options, values)
-    fields = {
-        "OpcodeIndex": opcode,
-        "Inputs": builder.CreateNumpyVector(np.array(node.inputs, np.int32)),
-        "Outputs": builder.CreateNumpyVector(np.array([node.output], np.int32)),
-        "BuiltinOptionsType": getattr(tflite.BuiltinOptions, node.options),
-        "BuiltinOptions": options,
-    }
-    return _table(builder, "Operator", fields)

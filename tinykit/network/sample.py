@@ -160,12 +160,19 @@ class Builder:
         step = _factors([first, first * slopes.tensor.scale], low, high)
         return self._append(PRelu(**ends, requantize=step), result, slopes)
 
-    def constant(self, shape: Sequence[int]) -> Point:
-        """Drawn values of 8 bits that lie in flash; the last tensor stays what it is."""
+    def constant(self, shape: Sequence[int], *, reach: int = 255) -> Point:
+        """Drawn values of 8 bits that lie in flash; the last tensor stays what it is.
+
+        Args:
+            shape: of the tensor.
+            reach: the most steps between a value and the zero point.
+        """
         name = f"constant{len(self.ops)}"
-        value = _drawn(self.rng, -128, 127, tuple(shape), 8)
         scale = float(np.float32(self.rng.uniform(0.005, 0.02)))
-        tensor = Tensor(f"{name}_out", tuple(shape), 8, scale, int(self.rng.integers(-128, 128)))
+        zero_point = int(self.rng.integers(-128, 128))
+        low, high = max(-128, zero_point - reach), min(127, zero_point + reach)
+        value = _drawn(self.rng, low, high, tuple(shape), 8)
+        tensor = Tensor(f"{name}_out", tuple(shape), 8, scale, zero_point)
         self.tensors.append(tensor)
         self.ops.append(Constant(name=name, inputs=(), output=tensor.name, value=value))
         return Point(tensor, np.broadcast_to(value, (_CALIBRATION, *shape)))
@@ -177,12 +184,19 @@ class Builder:
         like = Tensor("", (), 8, scale, int(self.rng.integers(-128, 128)))
         return self._append(Lookup(**ends, table=_drawn(self.rng, -128, 127, (256,), 8)), like)
 
-    def reduce(self, axes: Sequence[int]) -> Builder:
-        """A Mean over `axes`, whose outputs fill their range."""
+    def reduce(self, axes: Sequence[int], *, jumps: bool = False) -> Builder:
+        """A Mean over `axes`, whose outputs fill their range.
+
+        Args:
+            axes: of height (0), width (1) and channels (2).
+            jumps: the outputs grow by steps of drawn lengths.
+        """
         count = int(np.prod([self.shape[axis] for axis in axes]))
         total = self.x.sum(axis=tuple(axis + 1 for axis in axes), dtype=np.int64)
         low, high = int(total.min()), int(total.max()) + 1
         steps = np.unique(np.linspace(low, high, min(255, high - low), dtype=np.int32))
+        if jumps:
+            steps = np.sort(self.rng.integers(low, high + 1, 255).astype(np.int32))
         step = float(np.float32(self.last.scale * (high - low) / count / 255))
         op = Mean(**self._ends(Mean), axes=tuple(axes), first=-128, steps=steps)
         return self._append(op, Tensor("", (), 8, step, -128))

@@ -6,12 +6,15 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.network.ops import Int8Array
+
+AnyArray = NDArray[Any]
 
 
 def run_tflite(content: bytes, x: Int8Array, *, reference: bool = True) -> Int8Array:
@@ -31,40 +34,87 @@ def run_tflite(content: bytes, x: Int8Array, *, reference: bool = True) -> Int8A
     Raises:
         TinykitError: the runtime refuses the file.
     """
+    return cast(Int8Array, _ask(content, x, reference, one_by_one=False))
+
+
+def run_foreign(content: bytes, x: AnyArray, *, reference: bool = True) -> AnyArray:
+    """Run a .tflite file that tinykit did not write, one sample at a time, as its author meant it.
+
+    Its batch is not resized, for foreign files may hold their batch of one in constants.
+
+    Args:
+        content: of the file, of one input and one output.
+        x: (n, ...), of the input's type; each sample has as many values as the input.
+        reference: as `run_tflite`.
+
+    Returns:
+        (n, values), of the output's type.
+
+    Raises:
+        TinykitError: the runtime refuses the file.
+    """
+    return _ask(content, x, reference, one_by_one=True)
+
+
+def _ask(content: bytes, x: AnyArray, reference: bool, *, one_by_one: bool) -> AnyArray:
     if "tensorflow" not in sys.modules:
-        return _invoke(content, x, reference)
+        try:
+            return _answer(content, x, reference, one_by_one)
+        except (ValueError, RuntimeError) as error:
+            raise _refused(str(error)) from error
     request = io.BytesIO()
-    np.savez(request, model=np.frombuffer(content, np.uint8), x=x, reference=reference)
+    np.savez(
+        request,
+        model=np.frombuffer(content, np.uint8),
+        x=x,
+        reference=reference,
+        one_by_one=one_by_one,
+    )
     done = subprocess.run(
         [sys.executable, "-m", "tinykit.network.tflite_oracle"],
         input=request.getvalue(),
         capture_output=True,
     )
     if done.returncode != 0:
-        raise TinykitError(
-            f"tflite-runtime refuses the network: {done.stderr.decode(errors='replace')[-400:]}",
-            remedy="Check the installation with `tinykit doctor`.",
-        )
-    return cast(Int8Array, np.load(io.BytesIO(done.stdout), allow_pickle=False))
+        raise _refused(done.stderr.decode(errors="replace"))
+    return cast(AnyArray, np.load(io.BytesIO(done.stdout), allow_pickle=False))
 
 
-def _invoke(content: bytes, x: Int8Array, reference: bool) -> Int8Array:
+def _refused(message: str) -> TinykitError:
+    return TinykitError(
+        f"tflite-runtime refuses the network: {message[-400:]}",
+        remedy="Check the installation with `tinykit doctor`.",
+    )
+
+
+def _answer(content: bytes, x: AnyArray, reference: bool, one_by_one: bool) -> AnyArray:
     from tflite_runtime.interpreter import Interpreter, OpResolverType
 
     resolver = OpResolverType.BUILTIN_REF if reference else OpResolverType.BUILTIN
     runtime = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
     source, result = runtime.get_input_details()[0], runtime.get_output_details()[0]
-    runtime.resize_tensor_input(source["index"], x.shape)
+    if not one_by_one:
+        runtime.resize_tensor_input(source["index"], x.shape)
     runtime.allocate_tensors()
-    runtime.set_tensor(source["index"], x)
-    runtime.invoke()
-    return cast(Int8Array, runtime.get_tensor(result["index"]))
+    batches = [sample.reshape(source["shape"]) for sample in x] if one_by_one else [x]
+    answers = []
+    for batch in batches:
+        runtime.set_tensor(source["index"], batch)
+        runtime.invoke()
+        answer = runtime.get_tensor(result["index"])
+        answers.append(answer.reshape(1, -1) if one_by_one else answer)
+    return cast(AnyArray, np.concatenate(answers))
 
 
 def _serve() -> None:
     """Answer one request from stdin on stdout."""
     with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as request:
-        scores = _invoke(request["model"].tobytes(), request["x"], bool(request["reference"]))
+        scores = _answer(
+            request["model"].tobytes(),
+            request["x"],
+            bool(request["reference"]),
+            bool(request["one_by_one"]),
+        )
     answer = io.BytesIO()
     np.save(answer, scores)
     sys.stdout.buffer.write(answer.getvalue())

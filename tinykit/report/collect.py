@@ -222,7 +222,7 @@ def _layers(network: Network, boards: tuple[BoardResult, ...]) -> tuple[Layer, .
     }
     layers = []
     for op, row in zip(network.ops, summary(network), strict=True):
-        bits = network.tensor(op.inputs[0]).bits
+        bits = network.tensor((*op.inputs, op.output)[0]).bits
         layers.append(
             Layer(
                 name=row.name,

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/requantize.h"
 #include "tinykit/status.h"
 
@@ -92,5 +93,8 @@ TK_BINARY_WORDS(TK_BINARY_DECLARE, plain)
 // The same for any multiple of four words.
 tk_binary_count tk_binary_chained_bits, tk_binary_chained_values;
 tk_binary_count tk_binary_plain_bits, tk_binary_plain_values;
+
+// Layers call it through this.
+tk_layer_run tk_binary_run;
 
 #endif

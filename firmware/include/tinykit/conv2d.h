@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/matmul.h"
 #include "tinykit/status.h"
 
@@ -64,5 +65,8 @@ tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *
 // first.
 void tk_conv2d_pixels(const tk_conv2d_params *p, const void *in, void *out, void *scratch,
                       uint32_t first, uint32_t count);
+
+// Layers call it through this.
+tk_layer_run tk_conv2d_run;
 
 #endif

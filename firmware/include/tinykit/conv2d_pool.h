@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "tinykit/conv2d.h"
+#include "tinykit/layer.h"
 #include "tinykit/pool.h"
 
 typedef struct {
@@ -32,5 +33,8 @@ typedef struct {
 // Convolves and pools `in` into `out`. `scratch` is aligned to four and holds a strip, then what
 // the convolution asks for. `out` may overlap `in` where tinykit/codegen/overlap.py says so.
 tk_status tk_conv2d_pool(const tk_conv2d_pool_params *p, const void *in, void *out, void *scratch);
+
+// Layers call it through this.
+tk_layer_run tk_conv2d_pool_run;
 
 #endif

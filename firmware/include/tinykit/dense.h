@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/matmul.h"
 #include "tinykit/status.h"
 
@@ -22,5 +23,8 @@ typedef struct {
 // Multiplies `in` into `out`, which may be the same. `scratch` is aligned to four and holds the
 // column.
 tk_status tk_dense(const tk_dense_params *p, const void *in, void *out, void *scratch);
+
+// Layers call it through this.
+tk_layer_run tk_dense_run;
 
 #endif

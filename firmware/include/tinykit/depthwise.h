@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/requantize.h"
 #include "tinykit/status.h"
 
@@ -53,5 +54,18 @@ tk_depthwise_run tk_dsp_depthwise_3x3_bytes;
 // time, clamped at their width; the stream is another one (dsp/depthwise_folded_body.h).
 tk_depthwise_run tk_dsp_depthwise_folded_a4_o4, tk_dsp_depthwise_folded_a4_o2;
 tk_depthwise_run tk_dsp_depthwise_folded_a2_o4, tk_dsp_depthwise_folded_a2_o2;
+
+// Layers call them through these.
+tk_layer_run tk_dsp_depthwise_run;
+tk_layer_run tk_dsp_depthwise_3x3_run;
+tk_layer_run tk_dsp_depthwise_3x3_bytes_run;
+tk_layer_run tk_dsp_depthwise_3x3_narrow_run;
+tk_layer_run tk_dsp_depthwise_folded_a2_o2_run;
+tk_layer_run tk_dsp_depthwise_folded_a2_o4_run;
+tk_layer_run tk_dsp_depthwise_folded_a4_o2_run;
+tk_layer_run tk_dsp_depthwise_folded_a4_o4_run;
+tk_layer_run tk_mve_depthwise_run;
+tk_layer_run tk_mve_depthwise_3x3_run;
+tk_layer_run tk_plain_depthwise_run;
 
 #endif

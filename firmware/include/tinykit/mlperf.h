@@ -10,8 +10,10 @@
 
 #include "tinykit/status.h"
 
+typedef struct tk_mlperf_device tk_mlperf_device;
+
 // What the protocol drives.
-typedef struct {
+struct tk_mlperf_device {
     // The benchmark's name of the model, such as "kws01": the runner picks its script by it.
     const char *model;
     // 0: a timestamp is a line with microseconds (performance mode). 1: it is a pulse on a pin, for
@@ -20,17 +22,22 @@ typedef struct {
     // Where `db` puts the bytes of one input, and how many there are.
     uint8_t *buffer;
     size_t bytes;
+    // Integers of the input, where it comes as something else that is made integers beforehand.
+    int8_t *features;
+    // Integers of the last output.
+    int8_t *outputs;
+    // The reals of input and output are scale * (q - zero point).
+    float in_scale, out_scale;
+    int32_t in_zero_point, out_zero_point;
     // Called once before the inferences of a command, outside what is timed; null for nothing.
-    void (*prepare)(void);
-    // One inference of what the buffer holds. It leaves the buffer as it is.
-    tk_status (*infer)(void);
+    void (*prepare)(const tk_mlperf_device *device);
+    // One inference of what the buffer holds, to the outputs. It leaves the buffer as it is.
+    tk_status (*infer)(const tk_mlperf_device *device);
     // Called once after them, likewise; null for nothing.
-    void (*conclude)(void);
+    void (*conclude)(const tk_mlperf_device *device);
     // Sends the numbers of the last inference, with commas between them.
-    void (*results)(void);
-    // CRC-32 of the last inference's output integers.
-    uint32_t (*fingerprint)(void);
-} tk_mlperf_device;
+    void (*results)(const tk_mlperf_device *device);
+};
 
 // Answers commands until the line is closed, which only the host's ever is.
 _Noreturn void tk_mlperf_serve(const tk_mlperf_device *device);
@@ -44,19 +51,24 @@ void tk_mlperf_say_scaled(uint32_t scale, int32_t steps);
 // The float of these bits.
 void tk_mlperf_say_single(uint32_t bits);
 
-// scale * (values[i] - zero_point), for all i, with commas between.
-void tk_mlperf_say_scores(const int8_t *values, size_t count, uint32_t scale, int32_t zero_point);
+// Of a device whose results are scores: the real of each output, with commas between.
+void tk_mlperf_say_scores(const tk_mlperf_device *device);
 
-// Bytes of 0 to 255, as pixels come, to integers of -128 to 127.
-void tk_mlperf_centre(const uint8_t *pixels, int8_t *out, size_t count);
+// Of a device whose input comes as the network's integers.
+tk_status tk_mlperf_infer_integers(const tk_mlperf_device *device);
 
-// For the anomaly detector, whose inputs are singles: out = round(x / scale) + zero_point, clamped.
-// Computed in single precision, as the benchmark's reference does on the device.
-void tk_mlperf_quantize(const float *x, int8_t *out, size_t count, float scale, int32_t zero_point);
+// Of a device whose input comes as bytes of 0 to 255, which stand for -128 to 127.
+tk_status tk_mlperf_infer_pixels(const tk_mlperf_device *device);
 
-// The mean squared error of what the autoencoder made of its input x, in single precision and in
-// the order of the benchmark's reference; returns the bits of the float.
-uint32_t tk_mlperf_error(const float *x, const int8_t *made, size_t count, float scale,
-                         int32_t zero_point);
+// Of the anomaly detector, whose input comes as singles. Its two borders with real numbers are
+// computed in single precision, as the benchmark's reference does on the device.
+//
+// Quantizes what was loaded: round(x / scale) + zero point, clamped.
+void tk_mlperf_quantize(const tk_mlperf_device *device);
+tk_status tk_mlperf_infer_quantized(const tk_mlperf_device *device);
+// The mean squared error of what the autoencoder made of its input, in the order of the benchmark's
+// reference; and what is sent of it.
+void tk_mlperf_compare(const tk_mlperf_device *device);
+void tk_mlperf_say_error(const tk_mlperf_device *device);
 
 #endif

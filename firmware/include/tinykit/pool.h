@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -35,5 +36,11 @@ tk_status tk_maxpool2d(const tk_pool_params *p, const void *in, void *out);
 
 // Maximum of values of one bit.
 tk_status tk_maxpool2d_bits(const tk_pool_params *p, const void *in, void *out);
+
+// Layers call them through these.
+tk_layer_run tk_avgpool2d_run;
+tk_layer_run tk_avgpool2d_narrow_run;
+tk_layer_run tk_maxpool2d_run;
+tk_layer_run tk_maxpool2d_bits_run;
 
 #endif

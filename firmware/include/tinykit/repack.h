@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "tinykit/layer.h"
 #include "tinykit/status.h"
 
 typedef struct {
@@ -18,5 +19,8 @@ typedef struct {
 
 // Copies `in` to `out` under the new boundaries.
 tk_status tk_repack(const tk_repack_params *p, const void *in, void *out);
+
+// Layers call it through this.
+tk_layer_run tk_repack_run;
 
 #endif

@@ -8,10 +8,6 @@ _start:
     csrw mie, zero
     la t0, tk_trap_entry
     csrw mtvec, t0
-    .option push
-    .option norelax
-    la gp, __global_pointer$
-    .option pop
     la sp, tk_stack_top
     la t0, tk_stack_bottom
     li t1, 0xA5A5A5A5

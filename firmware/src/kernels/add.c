@@ -33,3 +33,5 @@ tk_status tk_add(const tk_add_params *p, const void *a, const void *b, void *out
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_add, layer->in[0], layer->in[1], layer->out)

@@ -44,3 +44,5 @@ tk_status tk_add_halves(const tk_add_params *p, const void *a, const void *b, vo
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_add_halves, layer->in[0], layer->in[1], layer->out)

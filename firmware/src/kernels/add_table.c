@@ -17,3 +17,5 @@ tk_status tk_add_table(const tk_add_table_params *p, const void *a, const void *
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_add_table, layer->in[0], layer->in[1], layer->out)

@@ -127,3 +127,7 @@ tk_status tk_avgpool2d_narrow(const tk_pool_params *p, const void *in, void *out
 {
     return pool(p, in, 1, out);
 }
+
+TK_LAYER_RUN(tk_avgpool2d, layer->in[0], layer->out)
+
+TK_LAYER_RUN(tk_avgpool2d_narrow, layer->in[0], layer->out)

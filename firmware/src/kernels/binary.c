@@ -91,3 +91,5 @@ tk_status tk_binary(const tk_binary_params *p, const void *in, void *out, void *
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_binary, layer->in[0], layer->out, layer->scratch)

@@ -148,3 +148,5 @@ tk_status tk_conv2d(const tk_conv2d_params *p, const void *in, void *out, void *
     tk_conv2d_pixels(&inner, scratch, out, pad(p, in, scratch), 0, total);
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_conv2d, layer->in[0], layer->out, layer->scratch)

@@ -14,3 +14,5 @@ tk_status tk_conv2d_pool(const tk_conv2d_pool_params *p, const void *in, void *o
     }
     return status;
 }
+
+TK_LAYER_RUN(tk_conv2d_pool, layer->in[0], layer->out, layer->scratch)

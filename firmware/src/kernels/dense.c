@@ -8,3 +8,5 @@ tk_status tk_dense(const tk_dense_params *p, const void *in, void *out, void *sc
     p->multiply(&p->matmul, scratch, 1, out);
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_dense, layer->in[0], layer->out, layer->scratch)

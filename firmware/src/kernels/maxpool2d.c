@@ -92,3 +92,7 @@ tk_status tk_maxpool2d_bits(const tk_pool_params *p, const void *in, void *out)
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_maxpool2d, layer->in[0], layer->out)
+
+TK_LAYER_RUN(tk_maxpool2d_bits, layer->in[0], layer->out)

@@ -21,3 +21,5 @@ tk_status tk_repack(const tk_repack_params *p, const void *in, void *out)
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_repack, layer->in[0], layer->out)

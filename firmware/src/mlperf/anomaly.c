@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "tinykit/mlperf.h"
+#include "tinykit/network.h"
+
+// Bits of the last mean squared error.
+static uint32_t error;
 
 // Rounded half away from zero; what is far out of the range of int8 is cut off before.
 static int32_t round_single(float x)
@@ -20,25 +24,36 @@ static int32_t round_single(float x)
     return whole + (rest >= 0.5f) - (rest <= -0.5f);
 }
 
-void tk_mlperf_quantize(const float *x, int8_t *out, size_t count, float scale, int32_t zero_point)
+void tk_mlperf_quantize(const tk_mlperf_device *device)
 {
-    for (size_t i = 0; i < count; ++i) {
-        int32_t q = round_single(x[i] / scale) + zero_point;
+    const float *x = (const float *)(const void *)device->buffer;
+    for (size_t i = 0; i < tk_model.inputs; ++i) {
+        int32_t q = round_single(x[i] / device->in_scale) + device->in_zero_point;
         q = q < -128 ? -128 : q;
-        out[i] = (int8_t)(q > 127 ? 127 : q);
+        device->features[i] = (int8_t)(q > 127 ? 127 : q);
     }
 }
 
-uint32_t tk_mlperf_error(const float *x, const int8_t *made, size_t count, float scale,
-                         int32_t zero_point)
+tk_status tk_mlperf_infer_quantized(const tk_mlperf_device *device)
 {
+    return tk_model_invoke(device->features, device->outputs);
+}
+
+void tk_mlperf_compare(const tk_mlperf_device *device)
+{
+    const float *x = (const float *)(const void *)device->buffer;
     float sum = 0.0f;
-    for (size_t i = 0; i < count; ++i) {
-        const float difference = (float)(made[i] - zero_point) * scale - x[i];
+    for (size_t i = 0; i < tk_model.outputs; ++i) {
+        const int32_t steps = device->outputs[i] - device->out_zero_point;
+        const float difference = (float)steps * device->out_scale - x[i];
         sum += difference * difference;
     }
-    sum /= (float)count;
-    uint32_t bits;
-    memcpy(&bits, &sum, sizeof bits);
-    return bits;
+    sum /= (float)tk_model.outputs;
+    memcpy(&error, &sum, sizeof error);
+}
+
+void tk_mlperf_say_error(const tk_mlperf_device *device)
+{
+    (void)device;
+    tk_mlperf_say_single(error);
 }

@@ -2,9 +2,11 @@
 // Three decimals of a single-precision number by integers alone: exact, and the same on every core,
 // where the float formatting of small C libraries is missing, large, or rounds differently.
 #include <stdbool.h>
+#include <string.h>
 
 #include "say.h"
 #include "tinykit/mlperf.h"
+#include "tinykit/network.h"
 #include "tinykit/port.h"
 
 // mantissa * 2^exponent, with a sign; mantissa < 2^24.
@@ -107,12 +109,14 @@ void tk_mlperf_say_single(uint32_t bits)
     say(decode(bits));
 }
 
-void tk_mlperf_say_scores(const int8_t *values, size_t count, uint32_t scale, int32_t zero_point)
+void tk_mlperf_say_scores(const tk_mlperf_device *device)
 {
-    for (size_t i = 0; i < count; ++i) {
+    uint32_t scale;
+    memcpy(&scale, &device->out_scale, sizeof scale);
+    for (size_t i = 0; i < tk_model.outputs; ++i) {
         if (i != 0) {
             tk_port_putc(',');
         }
-        tk_mlperf_say_scaled(scale, values[i] - zero_point);
+        tk_mlperf_say_scaled(scale, device->outputs[i] - device->out_zero_point);
     }
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tinykit/mlperf.h"
+#include "tinykit/network.h"
 
-void tk_mlperf_centre(const uint8_t *pixels, int8_t *out, size_t count)
+tk_status tk_mlperf_infer_pixels(const tk_mlperf_device *device)
 {
-    for (size_t i = 0; i < count; ++i) {
-        out[i] = (int8_t)(pixels[i] - 128);
+    // Anew each time, for an inference uses up its input.
+    int8_t *const features = tk_model_input();
+    for (size_t i = 0; i < device->bytes; ++i) {
+        features[i] = (int8_t)(device->buffer[i] - 128);
     }
+    return tk_model_invoke(features, device->outputs);
 }

@@ -4,8 +4,10 @@
 
 #include "buffer.h"
 #include "say.h"
+#include "tinykit/crc.h"
 #include "tinykit/marks.h"
 #include "tinykit/mlperf.h"
+#include "tinykit/network.h"
 #include "tinykit/port.h"
 #include "words.h"
 
@@ -64,7 +66,7 @@ static void say_results(const session *s)
         return;
     }
     tk_say("m-results-[");
-    s->device->results();
+    s->device->results(s->device);
     tk_say("]\r\n");
 }
 
@@ -75,7 +77,7 @@ static void say_crc(const session *s)
         return;
     }
     tk_say("m-crc-[");
-    tk_say_hex(s->device->fingerprint(), 8);
+    tk_say_hex(tk_crc32(TK_CRC32_INIT, s->device->outputs, tk_model.outputs), 8);
     tk_say("]\r\n");
 }
 
@@ -83,7 +85,7 @@ static void say_crc(const session *s)
 static bool run(const session *s, uint32_t count)
 {
     while (count-- > 0) {
-        const tk_status status = s->device->infer();
+        const tk_status status = s->device->infer(s->device);
         if (status != TK_OK) {
             tk_say("e-[");
             tk_say(tk_status_text(status));
@@ -115,7 +117,7 @@ static void infer(session *s, uint32_t count, uint32_t warmups)
         return;
     }
     if (s->device->prepare != NULL) {
-        s->device->prepare();
+        s->device->prepare(s->device);
     }
     say_count("m-warmup-start-", warmups);
     if (!run(s, warmups)) {
@@ -130,7 +132,7 @@ static void infer(session *s, uint32_t count, uint32_t warmups)
     timestamp(s);
     tk_say("m-infer-done\r\n");
     if (s->device->conclude != NULL) {
-        s->device->conclude();
+        s->device->conclude(s->device);
     }
     s->inferred = true;
     say_results(s);

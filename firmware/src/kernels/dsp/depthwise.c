@@ -61,3 +61,5 @@ tk_status tk_dsp_depthwise(const tk_depthwise_params *p, const void *in, void *o
 {
     return run_channels(p, in, out, scratch, 0, convolve);
 }
+
+TK_LAYER_RUN(tk_dsp_depthwise, layer->in[0], layer->out, layer->scratch)

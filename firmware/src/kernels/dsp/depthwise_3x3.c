@@ -23,3 +23,5 @@ tk_status tk_dsp_depthwise_3x3(const tk_depthwise_params *p, const void *in, voi
 {
     return run_channels(p, in, out, scratch, 1, convolve);
 }
+
+TK_LAYER_RUN(tk_dsp_depthwise_3x3, layer->in[0], layer->out, layer->scratch)

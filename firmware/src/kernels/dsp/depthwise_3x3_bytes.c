@@ -48,3 +48,5 @@ tk_status tk_dsp_depthwise_3x3_bytes(const tk_depthwise_params *p, const void *i
 {
     return run_channels(p, in, out, scratch, 0, convolve);
 }
+
+TK_LAYER_RUN(tk_dsp_depthwise_3x3_bytes, layer->in[0], layer->out, layer->scratch)

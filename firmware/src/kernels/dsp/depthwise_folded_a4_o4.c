@@ -10,3 +10,5 @@ tk_status tk_dsp_depthwise_folded_a4_o4(const tk_depthwise_params *p, const void
 {
     return depthwise_folded(p, in, out, scratch);
 }
+
+TK_LAYER_RUN(tk_dsp_depthwise_folded_a4_o4, layer->in[0], layer->out, layer->scratch)

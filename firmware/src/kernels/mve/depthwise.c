@@ -178,3 +178,5 @@ tk_status tk_mve_depthwise(const tk_depthwise_params *p, const void *in, void *o
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_mve_depthwise, layer->in[0], layer->out, layer->scratch)

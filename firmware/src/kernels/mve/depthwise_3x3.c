@@ -279,3 +279,5 @@ tk_status tk_mve_depthwise_3x3(const tk_depthwise_params *p, const void *in, voi
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_mve_depthwise_3x3, layer->in[0], layer->out, layer->scratch)

@@ -354,3 +354,5 @@ tk_status tk_plain_depthwise(const tk_depthwise_params *p, const void *in, void 
     }
     return TK_OK;
 }
+
+TK_LAYER_RUN(tk_plain_depthwise, layer->in[0], layer->out, layer->scratch)

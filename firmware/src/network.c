@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tinykit/network.h"
+
+#include <string.h>
+
+#include "tinykit/marks.h"
+#include "tinykit/packing.h"
+
+// An observed inference is not marked: what the observer does is not the network's cost.
+static tk_status run_layers(tk_model_observer *observer, void *context)
+{
+    if (observer == NULL) {
+        tk_mark_begin();
+    }
+    const tk_layer *end = tk_model.layers + tk_model.count;
+    unsigned done = 0;
+    for (const tk_layer *layer = tk_model.layers; layer != end; ++layer) {
+        const tk_status status = layer->run(layer);
+        if (status != TK_OK) {
+            return status;
+        }
+        if (layer->bytes == 0) {
+            continue;
+        }
+        if (observer != NULL) {
+            observer(context, done++, layer->out, layer->bytes);
+        } else {
+            tk_mark_layer();
+        }
+    }
+    return TK_OK;
+}
+
+tk_status tk_model_observe(const int8_t *features, int8_t *scores, tk_model_observer *observer,
+                           void *context)
+{
+    if (features == NULL || scores == NULL) {
+        return TK_ERR_ARGUMENT;
+    }
+    tk_model.load(&tk_model, features);
+    const tk_status status = run_layers(observer, context);
+    if (status == TK_OK) {
+        tk_model.store(&tk_model, scores);
+    }
+    return status;
+}
+
+tk_status tk_model_invoke(const int8_t *features, int8_t *scores)
+{
+    return tk_model_observe(features, scores, NULL, NULL);
+}
+
+int8_t *tk_model_input(void)
+{
+    return tk_model.features;
+}
+
+const char *tk_model_name(const char *names, uint32_t index)
+{
+    for (; index != 0; --index) {
+        while (*names++ != '\0') {
+        }
+    }
+    return names;
+}
+
+void tk_network_load(const tk_network *network, const int8_t *features)
+{
+    if (features != network->input) {
+        memcpy(network->input, features, network->inputs);
+    }
+}
+
+void tk_network_store(const tk_network *network, int8_t *scores)
+{
+    if (scores != network->output) {
+        memcpy(scores, network->output, network->outputs);
+    }
+}
+
+void tk_network_pack(const tk_network *network, const int8_t *features)
+{
+    tk_pack(features, network->pixels, network->channels, network->in_bits, network->input);
+}
+
+void tk_network_unpack(const tk_network *network, int8_t *scores)
+{
+    tk_unpack_pixel(network->output, network->outputs, network->out_bits, scores);
+}
