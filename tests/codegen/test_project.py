@@ -23,7 +23,13 @@ from tinykit.errors import DoesNotFitError, TinykitError
 from tinykit.frontends import Imu, Mfcc
 from tinykit.network import MaxPool2D, Network
 from tinykit.network.packing import fingerprint
-from tinykit.network.sample import Builder, ds_cnn, har_cnn, random_input
+from tinykit.network.sample import (
+    Builder,
+    ds_cnn,
+    har_cnn,
+    random_imported_network,
+    random_input,
+)
 from tinykit.resources import resource_dir
 
 
@@ -90,7 +96,15 @@ def test_the_project_needs_no_tinykit(tmp_path, har):
             assert places & set(tree), f"{name} includes {text}"
 
 
-@pytest.mark.parametrize("make", [lambda: ds_cnn(8, "w4a4", blocks=1), lambda: hostile()])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ds_cnn(8, "w4a4", blocks=1),
+        lambda: hostile(),
+        lambda: hostile_import(),
+        lambda: random_imported_network(np.random.default_rng(3), depth=14),
+    ],
+)
 def test_generated_c_is_formatted(tmp_path, make):
     formatter = shutil.which("clang-format")
     assert formatter, "the development environment has clang-format"
@@ -112,6 +126,31 @@ def hostile() -> Network:
     long = "a very long name " * 9
     ops = [replace(op, name=f"{op.name} */ \\ {long} \n#error") for op in network.ops]
     return replace(network, ops=tuple(ops))
+
+
+def hostile_import() -> Network:
+    """Constants, several inputs and calls, and such names for tensors too."""
+    builder = Builder(np.random.default_rng(4), (3, 2, 4))
+    builder.multiply(builder.constant((1, 1, 4))).add(builder.constant((3, 2, 4)))
+    builder.add(builder.constant((1,))).concat(builder.keep(), 2).resize(3, 4).softmax()
+    network = builder.reduce([0, 1]).dense(3).build()
+    odd = "*/ \\ a very long name of a tensor \n#error"
+    renamed = {t.name: f"{t.name} {odd}" for t in network.tensors}
+    return replace(
+        network,
+        tensors=tuple(replace(t, name=renamed[t.name]) for t in network.tensors),
+        ops=tuple(
+            replace(
+                op,
+                name=f"{op.name} {odd}",
+                inputs=tuple(renamed[name] for name in op.inputs),
+                output=renamed[op.output],
+            )
+            for op in network.ops
+        ),
+        input=renamed[network.input],
+        output=renamed[network.output],
+    )
 
 
 def _run_on_host(project_dir):

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from tinykit.network.tflite_writer import FileGraph, FileTensor, serialise
 
-_TYPES = {"int8": "INT8", "uint8": "UINT8", "int32": "INT32", "float32": "FLOAT32", "int64": "INT64"}
+_TYPES = {
+    "int8": "INT8",
+    "uint8": "UINT8",
+    "int32": "INT32",
+    "float32": "FLOAT32",
+    "int64": "INT64",
+}
 
 
 class File:
@@ -48,7 +54,9 @@ class File:
         """The index of an int32 constant."""
         return self.graph.constant(f"t{len(self.graph.tensors)}", values)
 
-    def node(self, code: str, inputs: list[int], output: int, options: str = "", **values: Any) -> int:
+    def node(
+        self, code: str, inputs: list[int], output: int, options: str = "", **values: Any
+    ) -> int:
         """Append an operator; gives its output back."""
         self.graph.node(code, inputs, output, options, **values)
         return output

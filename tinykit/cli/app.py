@@ -18,6 +18,7 @@ from tinykit.cli import (
     evaluate,
     flash,
     generate,
+    import_,
     mlperf,
     predict,
     report,
@@ -58,6 +59,7 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("import")(import_.import_model)
 app.command("generate")(generate.generate)
 app.command("build")(build.build)
 app.command("run")(run.run)

@@ -59,7 +59,7 @@ class Node:
 
     Attributes:
         kind: as in TFLite's schema, such as "CONV_2D".
-        name: for messages; unique in its Graph.
+        name: for messages, such as "3 CONV_2D"; unique in its Graph.
         inputs: names of tensors; "" for an optional one that is missing.
         outputs: names of tensors.
         attributes: options by snake_case name as in the schema ("stride_h", "padding": "SAME",
