@@ -60,13 +60,10 @@ def _show(name: str, found: list[Fit]) -> None:
     rows = [
         (
             one.board.id,
-            one.board.core,
             one.sizes.flash,
-            one.board.flash_bytes or None,
             one.sizes.ram_parts["arena"],
             one.sizes.ram_parts["stack"],
             one.sizes.ram,
-            one.board.ram_bytes or None,
             one.instructions,
             None if one.estimate is None else f"{one.estimate.seconds * 1e3:.3g} ms",
             _verdict(one),
@@ -74,15 +71,15 @@ def _show(name: str, found: list[Fit]) -> None:
         for one in found
     ]
     columns = (
-        *("board", "core", "flash", "of", "arena", "stack", "RAM", "of"),
-        *("instructions (predicted)", "latency (estimate)", "verdict"),
+        *("board", "flash", "arena", "stack", "RAM\nin all"),
+        *("predicted\ninstructions", "estimated\nlatency", "verdict"),
     )
-    show_table(name, columns, rows, right=2)
+    show_table(f"{name}, bytes", columns, rows)
     if not all(one.sizes.exact for one in found):
         show("* not a board of tinykit: flash and RAM are those of the most similar one.")
 
 
 def _verdict(one: Fit) -> str:
     lacking = [(one.missing_flash, "flash"), (one.missing_ram, "RAM")]
-    texts = [f"{count:,} bytes of {what} missing" for count, what in lacking if count]
-    return (", ".join(texts) or "fits") + ("" if one.sizes.exact else " *")
+    lacks = ", ".join(f"{count:,} {what}" for count, what in lacking if count)
+    return (f"lacks {lacks}" if lacks else "fits") + ("" if one.sizes.exact else " *")
