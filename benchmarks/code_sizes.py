@@ -174,7 +174,7 @@ class _Reader:
     def _references(self, index: int) -> tuple[Target, ...]:
         found = {self._target(one) for one in self._relocations(index)}
         own = self._numbers[index]
-        return tuple(sorted((one for one in found if one not in (None, own)), key=str))  # type: ignore[arg-type]
+        return tuple(sorted((one for one in found if one not in (None, own)), key=str))
 
     def _calls(self, kinds: Mapping[int, Mapping[int, Any]]) -> Iterator[Call]:
         for offset, found in sorted(kinds.items()):
@@ -413,9 +413,10 @@ def _mains() -> Iterator[tuple[str, tuple[App, Network, Vectors]]]:
 
 def _listening(network: Network, frontend: Frontend) -> Network:
     """`network` behind a front end whose features it takes."""
-    ends = {"scale": frontend.scale, "zero_point": frontend.zero_point}
+    scale, zero_point = frontend.scale, frontend.zero_point
     tensors = tuple(
-        replace(one, **ends) if one.name == network.input else one for one in network.tensors
+        replace(one, scale=scale, zero_point=zero_point) if one.name == network.input else one
+        for one in network.tensors
     )
     return replace(network, tensors=tensors, frontend=frontend.to_config())
 

@@ -108,6 +108,21 @@ def open_run(path: Path) -> Run:
     return Run(file.parent, Network.load(file))
 
 
+def open_model(path: Path) -> Run:
+    """Open whatever holds a network: a run folder, a .tkn file, or a .tflite file of others.
+
+    A .tflite file is imported in memory; `tinykit import` makes a run folder of it.
+
+    Raises:
+        TinykitError: there is no network, it is broken, or it cannot be imported.
+    """
+    if path.suffix.lower() == ".tflite":
+        from tinykit.importer.run import import_network
+
+        return Run(path.parent, import_network(path).network)
+    return open_run(path)
+
+
 def save_samples(directory: Path, dataset: Dataset, count: int = SAMPLE_COUNT) -> None:
     """Keep up to `count` test recordings, classes in turn, in a fixed shuffled order."""
     test = dataset.part("test")

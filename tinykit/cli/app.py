@@ -16,6 +16,7 @@ from tinykit.cli import (
     demo,
     doctor,
     evaluate,
+    fits,
     flash,
     generate,
     import_,
@@ -60,6 +61,7 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("import")(import_.import_model)
+app.command("fits")(fits.fits)
 app.command("generate")(generate.generate)
 app.command("build")(build.build)
 app.command("run")(run.run)

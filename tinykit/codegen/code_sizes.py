@@ -19,7 +19,7 @@ from typing import Any
 from tinykit.boards import Board
 from tinykit.codegen.datum import Datum
 from tinykit.codegen.isa import isa_of
-from tinykit.codegen.linker import Linked, Object, Section, link
+from tinykit.codegen.linker import Linked, Object, Section, Target, link
 
 TABLE = Path(__file__).with_name("code_sizes.json")
 # Structs besides those called tk_..._params that generated C defines.
@@ -220,7 +220,7 @@ class _Core:
         ordered = list(reversed(data))
         numbers = {datum.name: i for i, datum in enumerate(ordered)}
         others = (i for name, i in numbers.items() if name != root and name not in _ALONE)
-        refs = {root: (*others, *sorted(functions))}
+        refs: dict[str, tuple[Target, ...]] = {root: (*others, *sorted(functions))}
         sections = tuple(
             replace(self._section(datum), refs=refs.get(datum.name, ())) for datum in ordered
         )

@@ -75,15 +75,13 @@ class Section:
     @classmethod
     def of_list(cls, data: Sequence[Any]) -> Section:
         """The inverse of `as_list`."""
-        name, size, align, refs, calls, fills, constants = [*data, *[()] * (7 - len(data))]
+        fields = [*data[3:], *[()] * (7 - len(data))]
         return cls(
-            name,
-            size,
-            align,
-            tuple(refs),
-            tuple(Call(*call) for call in calls),
-            tuple((at, count) for at, count in fills),
-            tuple(constants),
+            *data[:3],
+            refs=tuple(fields[0]),
+            calls=tuple(Call(*call) for call in fields[1]),
+            fills=tuple((at, count) for at, count in fields[2]),
+            constants=tuple(fields[3]),
         )
 
 

@@ -24,8 +24,8 @@ from tinykit.codegen.sizes import (
     Sizes,
     check_sizes,
     estimate_layers,
+    fitting_vectors,
     is_wide,
-    missing,
     sources_of,
 )
 from tinykit.codegen.sources import source_closure
@@ -104,7 +104,7 @@ def generate(
     chosen = layout if layout is not None else lay_out_for(network, board)
     layers, plan = chosen.layers, chosen.plan
     wanted = vectors if vectors is not None and app.embeds else make_vectors(network)
-    kept, sizes = _fitting_vectors(network, limited, layers, plan, wanted, app)
+    kept, sizes = fitting_vectors(network, limited, layers, plan, wanted, app)
     check_sizes(network, limited, sizes)
     if flash_budget is not None and layout is None:
         wide = within_flash(network, board, limited.flash_bytes, kept, app)
@@ -138,28 +138,6 @@ def _check_target(out: Path, overwrite: bool) -> None:
         where=out,
         remedy="Choose another folder (--out), or remove it.",
     )
-
-
-def _fitting_vectors(
-    network: Network,
-    board: Board,
-    layers: Sequence[Layer],
-    plan: MemoryPlan,
-    vectors: Vectors,
-    app: App,
-) -> tuple[Vectors, Sizes]:
-    """As many clips and vectors as the flash holds, clips going first."""
-    kept = vectors
-    while True:
-        sizes = estimate_layers(network, board, layers, plan, kept, app)
-        if not missing(sizes, board)[0]:
-            return kept, sizes
-        if len(kept.clips):
-            kept = kept.first(len(kept.features), len(kept.clips) - 1)
-        elif len(kept.features) > 1:
-            kept = kept.first(len(kept.features) - 1, 0)
-        else:
-            return kept, sizes
 
 
 def _build_flags(layers: Sequence[Layer]) -> list[str]:

@@ -211,6 +211,28 @@ def missing(sizes: Sizes, board: Board) -> tuple[int, int]:
     return flash, ram
 
 
+def fitting_vectors(
+    network: Network,
+    board: Board,
+    layers: Sequence[Layer],
+    plan: MemoryPlan,
+    vectors: Vectors,
+    app: App = SELF_TEST,
+) -> tuple[Vectors, Sizes]:
+    """As many clips and vectors as the flash holds, clips going first, and the sizes then."""
+    kept = vectors
+    while True:
+        sizes = estimate_layers(network, board, layers, plan, kept, app)
+        if not missing(sizes, board)[0]:
+            return kept, sizes
+        if len(kept.clips):
+            kept = kept.first(len(kept.features), len(kept.clips) - 1)
+        elif len(kept.features) > 1:
+            kept = kept.first(len(kept.features) - 1, 0)
+        else:
+            return kept, sizes
+
+
 def check_sizes(network: Network, board: Board, sizes: Sizes) -> None:
     """`check_fit` for sizes that are known already."""
     flash, ram = missing(sizes, board)

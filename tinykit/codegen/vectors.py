@@ -16,7 +16,7 @@ from tinykit.codegen.datum import Datum
 from tinykit.codegen.moves import needs_no_code
 from tinykit.codegen.render import table_rows
 from tinykit.errors import TinykitError
-from tinykit.frontends import from_config
+from tinykit.frontends import Frontend, from_config
 from tinykit.network import Network, interpret, interpret_all
 from tinykit.network.packing import fingerprint
 
@@ -102,14 +102,42 @@ def make_vectors(
     )
 
 
+def blank_vectors(network: Network, vectors: int, clips: int) -> Vectors:
+    """Vectors of zeros, for what depends on their sizes only.
+
+    Args:
+        network: the Network.
+        vectors: how many.
+        clips: how many; 0 without a front end.
+    """
+    source, result = network.tensor(network.input), network.tensor(network.output)
+    recording: tuple[int, ...] = ()
+    if clips:
+        frontend = _frontend_of(network)
+        channels = frontend.c_constants()["channels"]
+        recording = (frontend.input_length, *([channels] if channels > 1 else []))
+    return Vectors(
+        features=np.zeros((vectors, *source.shape), np.int8),
+        scores=np.zeros((vectors, math.prod(result.shape)), np.int8),
+        layer_crcs={},
+        clips=np.zeros((clips, *recording) if clips else (0, 0), np.int16),
+        clip_feature_crcs=(0,) * clips,
+        clip_scores=np.zeros((clips, math.prod(result.shape)), np.int8),
+    )
+
+
 def _listen(network: Network, clips: Int16Array) -> Int8Array:
+    return _frontend_of(network).integer(clips)
+
+
+def _frontend_of(network: Network) -> Frontend:
     if network.frontend is None:
         raise TinykitError(
             "the network has no front end, so it cannot take recordings.",
             where=f"network {network.name}",
             remedy="Give features, or train it with a recipe that names a front end.",
         )
-    return from_config(network.frontend).integer(clips)
+    return from_config(network.frontend)
 
 
 def _layer_crcs(network: Network, features: Int8Array) -> dict[str, int]:

@@ -22,6 +22,24 @@ MODEL = "model.tflite"
 REPORT = "import.json"
 
 
+def import_network(model: Path) -> Imported:
+    """Import a .tflite file of int8 operators, in memory.
+
+    Raises:
+        TinykitError: the file cannot be read, or as `parse_tflite` and `lower`.
+    """
+    return _imported(read_bytes(model), model.name, None)
+
+
+def _metadata(data: bytes, name: str) -> dict[str, str]:
+    return {"source": name, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _imported(data: bytes, name: str, labels: Path | None) -> Imported:
+    graph = parse_tflite(data, name)
+    return lower(graph, labels=_labels(labels), metadata=_metadata(data, name))
+
+
 def import_run(
     model: Path, out: Path | None = None, labels: Path | None = None
 ) -> tuple[Path, Imported]:
@@ -39,12 +57,10 @@ def import_run(
         TinykitError: a file cannot be read or written, or as `parse_tflite` and `lower`.
     """
     data = read_bytes(model)
-    metadata = {"source": model.name, "sha256": hashlib.sha256(data).hexdigest()}
-    graph = parse_tflite(data, model.name)
-    imported = lower(graph, labels=_labels(labels), metadata=metadata)
+    imported = _imported(data, model.name, labels)
     directory = out or Path("runs") / model.stem
     document = {
-        **metadata,
+        **_metadata(data, model.name),
         "network": imported.network.digest,
         "layers": [{"layer": name, "became": list(ops)} for name, ops in imported.became],
     }
