@@ -180,17 +180,13 @@ def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
 def _tflite_row(run: Run, features: Int8Array) -> Row:
     """An imported network is held against the very file that it came from."""
     from tinykit.network import run_tflite, to_tflite
+    from tinykit.network.tflite_oracle import run_foreign
 
     network, original = run.network, run.directory / "model.tflite"
-    shape = (1, *network.tensor(network.input).shape)
     if original.exists():
-        content, shape = original.read_bytes(), tuple(network.metadata["input"]["shape"])
+        got = run_foreign(original.read_bytes(), features)
     else:
-        content = to_tflite(network)
-    # One at a time: not every file lets its batch be resized.
-    got = np.concatenate(
-        [run_tflite(content, one.reshape(shape)).reshape(1, -1) for one in features]
-    )
+        got = run_tflite(to_tflite(network), features).reshape(len(features), -1)
     wrong = first_difference(interpret(network, features), got)
     name = "tflite-runtime (reference kernels)"
     return Row(name, None, len(features), "scores", not wrong, wrong)
