@@ -75,9 +75,12 @@ class Section:
     @classmethod
     def of_list(cls, data: Sequence[Any]) -> Section:
         """The inverse of `as_list`."""
-        fields = [*data[3:], *[()] * (7 - len(data))]
+        name, size, align, *rest = data
+        fields = [*rest, *[()] * (4 - len(rest))]
         return cls(
-            *data[:3],
+            name,
+            size,
+            align,
             refs=tuple(fields[0]),
             calls=tuple(Call(*call) for call in fields[1]),
             fills=tuple((at, count) for at, count in fields[2]),
