@@ -136,10 +136,32 @@ class Frame:
             )
         return data
 
+    def integers(self, name: str, what: str) -> NDArray[np.int64]:
+        """A constant of the graph that says where or how far, in one row.
+
+        Raises:
+            TinykitError: it is computed, missing, or no int32 or int64.
+        """
+        data = self.values(name, what)
+        if data.dtype not in (np.int32, np.int64):
+            raise refuse(self.node, f"has {what} of {data.dtype}.", "Convert the model again.")
+        return data.reshape(-1).astype(np.int64)
+
+    def bytes_of(self, name: str) -> NDArray[np.int8]:
+        """A constant int8 operand of the graph.
+
+        Raises:
+            TinykitError: it is computed, missing, or of another type.
+        """
+        data = self.values(name, f"an input ({name[:80]})")
+        if data.dtype != np.int8:
+            raise refuse(self.node, f"has a constant of {data.dtype}.", "Convert it to int8.")
+        return data
+
     def source(self, name: str) -> Tensor:
         """Where a tensor of the graph lies here; a constant is brought in."""
         if name not in self.at:
-            like, data = self.like(name), self.values(name, f"an input ({name[:80]})")
+            like, data = self.like(name), self.bytes_of(name)
             self.at[name] = self.constant(like, data.reshape(like.shape))
         return self.at[name]
 

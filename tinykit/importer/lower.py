@@ -50,6 +50,14 @@ SUPPORTED: Mapping[str, Callable[[Frame], None]] = {
 }
 """What each kind of node becomes; DEQUANTIZE besides, at the end."""
 
+_INPUTS: Mapping[str, int] = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), 2),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "PRELU", "MEAN", "PAD", "TRANSPOSE"), 2),
+    **dict.fromkeys(("PADV2", "SLICE"), 3),
+    "STRIDED_SLICE": 4,
+}
+"""Inputs that a node must have at least, where that is not one."""
+
 _STATEFUL = {"SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM"}
 
 
@@ -112,7 +120,7 @@ def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> I
 def _pruned(graph: Graph) -> Graph:
     """Without nodes whose outputs nothing needs."""
     for end, names in (("input", graph.inputs), ("output", graph.outputs)):
-        if len(names) != 1:
+        if len(names) != 1 or not names[0]:
             raise TinykitError(
                 f"has {len(names)} {end}s: {', '.join(name[:40] for name in names)}.",
                 where=graph.source,
@@ -123,7 +131,7 @@ def _pruned(graph: Graph) -> Graph:
         if needed & set(node.outputs):
             kept.append(node)
             needed |= set(node.inputs)
-    if graph.inputs[0] not in needed:
+    if not kept or graph.inputs[0] not in {name for node in kept for name in node.inputs}:
         raise TinykitError(
             "has an output that does not depend on its input.",
             where=graph.source,
@@ -152,13 +160,18 @@ def _check_kinds(graph: Graph) -> None:
 def _unsupported(graph: Graph, node: Node) -> str:
     if node.kind in _STATEFUL:
         return "keeps a state between inferences, which a Network does not"
-    if node.kind == "DEQUANTIZE":
+    if node.kind == "DEQUANTIZE" and node.inputs[:1] not in ((), ("",)):
         inside = node.outputs[0] != graph.outputs[0]
         return "goes back to floats in the middle of the model" if inside else ""
     if node.kind not in SUPPORTED:
         return "is an operator that no kernel here computes"
     if len(node.outputs) != 1:
         return f"has {len(node.outputs)} outputs"
+    least = _INPUTS.get(node.kind, 1)
+    if len(node.inputs) < least or "" in node.inputs[:least]:
+        return f"has fewer than {least} inputs"
+    if node.kind in ("ADD", "SUB", "MUL", "PRELU") and len(node.inputs) != 2:
+        return f"has {len(node.inputs)} inputs"
     dtype = graph.tensors[node.outputs[0]].dtype
     if dtype not in ("int8", "uint8"):
         return f"computes in {dtype}"
@@ -219,7 +232,9 @@ def _folded_pads(graph: Graph) -> tuple[dict[str, tuple[int, int, int, int]], se
         if node.kind != "PAD" or following is None or readers[node.outputs[0]] != 1:
             continue
         amounts = graph.tensors[node.inputs[1]].data
-        border = None if amounts is None else _border(graph, following, amounts.tolist())
+        if amounts is None or amounts.shape != (4, 2) or amounts.dtype.kind != "i":
+            continue
+        border = _border(graph, following, amounts.tolist())
         if border is not None:
             folded[node.outputs[0]] = border
             skipped.add(node.name)
@@ -230,7 +245,7 @@ def _border(graph: Graph, node: Node, amounts: list[list[int]]) -> tuple[int, in
     if node.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         return None
     shape = graph.tensors[node.inputs[1]].shape
-    if len(shape) != 4 or len(amounts) != 4 or any(one < 0 for pair in amounts for one in pair):
+    if len(shape) != 4 or any(one < 0 for pair in amounts for one in pair):
         return None
     options = node.attributes
     extent = (

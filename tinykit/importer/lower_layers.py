@@ -274,7 +274,7 @@ def mean(frame: Frame) -> None:
     node = frame.node
     foreign = frame.foreign(node.inputs[0])
     rank = len(foreign.shape)
-    given = [int(axis) for axis in frame.values(node.inputs[1], "axes").reshape(-1)]
+    given = frame.integers(node.inputs[1], "axes").tolist()
     if any(not -rank <= axis < rank for axis in given):
         raise refuse(node, f"is over the axes {given} of {rank}.", "Convert the model again.")
     axes = sorted({axis % rank for axis in given})

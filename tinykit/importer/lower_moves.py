@@ -22,10 +22,11 @@ def reshape(frame: Frame) -> None:
 def pad(frame: Frame) -> None:
     """PAD and PADV2; folded into the convolution behind it where that can be."""
     node = frame.node
-    amounts = frame.values(node.inputs[1], "paddings").reshape(-1, 2).tolist()
+    flat = frame.integers(node.inputs[1], "paddings").tolist()
+    amounts = [list(pair) for pair in zip(flat[::2], flat[1::2], strict=False)]
     value = frame.like(node.inputs[0]).zero_point
     if node.kind == "PADV2":
-        value = int(frame.values(node.inputs[2], "a value to pad with").reshape(-1)[0])
+        value = int(frame.bytes_of(node.inputs[2]).reshape(-1)[0])
     foreign = frame.foreign(node.inputs[0]).shape
     if len(amounts) != len(foreign) or any(one < 0 for pair in amounts for one in pair):
         raise refuse(node, f"pads {foreign} by {amounts}.", "Convert the model again.")
@@ -74,8 +75,8 @@ def slices(frame: Frame) -> None:
 def _ranges(frame: Frame, shape: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
     """First index, step and count along each axis."""
     node, rank = frame.node, len(shape)
-    begin = frame.values(node.inputs[1], "a begin").reshape(-1).tolist()
-    second = frame.values(node.inputs[2], "an end").reshape(-1).tolist()
+    begin = frame.integers(node.inputs[1], "a begin").tolist()
+    second = frame.integers(node.inputs[2], "an end").tolist()
     step = [1] * rank
     if node.kind == "SLICE":
         ends = [
@@ -83,7 +84,7 @@ def _ranges(frame: Frame, shape: tuple[int, ...]) -> tuple[list[int], list[int],
             for start, count, side in zip(begin, second, shape, strict=False)
         ]
     else:
-        step = frame.values(node.inputs[3], "steps").reshape(-1).tolist()
+        step = frame.integers(node.inputs[3], "steps").tolist()
         begin, ends = _masked(frame, shape, begin, second, step)
     ranges = [range(*one) for one in zip(begin, ends, step, strict=False) if one[2]]
     inside = all(
@@ -154,7 +155,7 @@ def transpose(frame: Frame) -> None:
     """TRANSPOSE; one that only moves sides of 1 is another shape."""
     node = frame.node
     foreign = frame.foreign(node.inputs[0]).shape
-    order = frame.values(node.inputs[1], "a permutation").reshape(-1).tolist()
+    order = frame.integers(node.inputs[1], "a permutation").tolist()
     if sorted(order) != list(range(len(foreign))):
         raise refuse(node, f"permutes {foreign} by {order}.", "Convert the model again.")
     moved = [axis for axis in order if foreign[axis] > 1]

@@ -53,7 +53,8 @@ def elementwise(frame: Frame) -> None:
     for i in (0, 1):
         value = constant[i]
         if value is not None and value.size == 1:
-            table = _table(kind, i, int(value.reshape(-1)[0]), likes, like, fields)
+            number = int(frame.bytes_of(names[i]).reshape(-1)[0])
+            table = _table(kind, i, number, likes, like, fields)
             x = frame.source(names[1 - i])
             frame.finish(frame.emit(Lookup, [x], replace(like, shape=x.shape), table=table))
             return
@@ -139,7 +140,7 @@ def _expanded(frame: Frame, name: str, tensor: Tensor, shape: tuple[int, ...]) -
             f"broadcasts its first input, {tensor.shape}, to {shape}.",
             "Exchange the inputs, or repeat the first one before the layer.",
         )
-    value = np.broadcast_to(data.reshape(tensor.shape), shape)
+    value = np.broadcast_to(frame.bytes_of(name).reshape(tensor.shape), shape)
     return frame.constant(tensor, np.ascontiguousarray(value))
 
 

@@ -16,7 +16,14 @@ from tinykit.errors import TinykitError
 from tinykit.importer import flatbuffer
 from tinykit.importer.flatbuffer import Table
 from tinykit.importer.graph import Graph, GraphTensor, Node, Quantization
-from tinykit.importer.tflite_schema import ACTIVATIONS, DTYPES, IDENTIFIER, PADDINGS, SCHEMA
+from tinykit.importer.tflite_schema import (
+    ACTIVATIONS,
+    DTYPES,
+    IDENTIFIER,
+    OPTIONS_OF,
+    PADDINGS,
+    SCHEMA,
+)
 
 MAX_TENSORS = 4096
 MAX_ELEMENTS = 1 << 26
@@ -243,23 +250,20 @@ def _node(index: int, table: Table, codes: Sequence[Table], names: Sequence[str]
     inputs, outputs = (_refer(table[end], names, f"layer {index}") for end in ("inputs", "outputs"))
     if not outputs or "" in outputs:
         raise _fail("has no output.", f"{index} {kind}")
-    options = table["builtin_options"] or _defaults(kind)
-    return Node(
-        kind,
-        f"{index} {kind}",
-        inputs,
-        outputs,
-        options | _words(options),
-    )
+    options = _options(kind, table, f"layer {index} ({kind})")
+    return Node(kind, f"{index} {kind}", inputs, outputs, options | _words(options))
 
 
-def _defaults(kind: str) -> dict[str, Any]:
-    """Options of an operator that comes without any."""
-    table = "".join(part.capitalize() for part in kind.split("_")) + "Options"
-    if table not in SCHEMA:
+def _options(kind: str, table: Table, place: str) -> Table:
+    """The options of an operator; those of a kind that needs none are left out."""
+    wanted = OPTIONS_OF.get(kind)
+    if wanted is None:
         return {}
-    fields = [line.partition(":")[0] for line in SCHEMA[table] if "[" not in line]
-    return dict.fromkeys(fields, 0)
+    found = _option_tables().get(table["builtin_options_type"])
+    options: Table | None = table["builtin_options"]
+    if found != wanted or options is None:
+        raise _fail(f"has no {wanted}.", place)
+    return options
 
 
 def _words(options: Table) -> dict[str, Any]:
