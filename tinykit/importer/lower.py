@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from tinykit.importer.graph import Graph, Node
 from tinykit.network import Network
 from tinykit.network.ops import Lookup
 from tinykit.network.shapes import same_padding
+from tinykit.network.validate import MAX_SIDE
 
 SUPPORTED: Mapping[str, Callable[[Frame], None]] = {
     "CONV_2D": lower_layers.conv_2d,
@@ -268,9 +270,13 @@ def _network(
 ) -> Network:
     graph = frame.graph
     last = frame.at[result]
-    row = 1
-    for side in last.shape:
-        row *= side
+    row = math.prod(last.shape)
+    if row > MAX_SIDE:
+        raise TinykitError(
+            f"has {row} outputs; at most {MAX_SIDE} can be had.",
+            where=graph.source,
+            remedy="Convert a model that ends earlier, or in a pool.",
+        )
     if last.name == "input":
         identity = EVERY.astype("int8")
         last = frame.emit(Lookup, [last], last, table=identity)
