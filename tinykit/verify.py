@@ -117,7 +117,7 @@ def verify(
     rows = [_host_row(run, features, sanitize=sanitize)]
     tick()
     if tflite_can_run(run.network):
-        rows.append(_tflite_row(run.network, features))
+        rows.append(_tflite_row(run, features))
     tick()
     for board in boards:
         for row, measured in _board_rows(run, board, emulators, clips):
@@ -177,10 +177,16 @@ def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
     )
 
 
-def _tflite_row(network: Network, features: Int8Array) -> Row:
+def _tflite_row(run: Run, features: Int8Array) -> Row:
+    """An imported network is held against the very file that it came from."""
     from tinykit.network import run_tflite, to_tflite
+    from tinykit.network.tflite_oracle import run_foreign
 
-    got = run_tflite(to_tflite(network), features).reshape(len(features), -1)
+    network, original = run.network, run.directory / "model.tflite"
+    if original.exists():
+        got = run_foreign(original.read_bytes(), features)
+    else:
+        got = run_tflite(to_tflite(network), features).reshape(len(features), -1)
     wrong = first_difference(interpret(network, features), got)
     name = "tflite-runtime (reference kernels)"
     return Row(name, None, len(features), "scores", not wrong, wrong)

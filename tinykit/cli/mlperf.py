@@ -57,6 +57,14 @@ def mlperf(
             "benchmark's own runner, until interrupted.",
         ),
     ] = False,
+    real_time: Annotated[
+        bool,
+        typer.Option(
+            "--real-time",
+            help="With --serve: no faster than the board's clock. The benchmark's runner wants "
+            "measurements to last ten seconds by its own watch.",
+        ),
+    ] = False,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="With --serve: a TCP port instead; 0 takes any."),
@@ -92,25 +100,17 @@ def mlperf(
         timeout=timeout,
     )
     if serve:
-        _serve(bench, port)
+        _serve(bench, port, real_time=real_time)
     elif mode is ModeName.ACCURACY:
         _accuracy(bench, given, limit, as_json=as_json)
     else:
         _timing(bench, mode, given, limit, iterations, warmups, as_json=as_json)
 
 
-def _serve(bench: Bench, port: int | None) -> None:
-    from tinykit.mlperf.runner import time_step
-    from tinykit.mlperf.serve import serve_socket, serve_terminal
+def _serve(bench: Bench, port: int | None, *, real_time: bool) -> None:
+    from tinykit.mlperf.serve import serve
 
-    transport = bench.machine.boot(bench.build.elf, bench.board, time_step=time_step(bench.board))
-    try:
-        if port is None:
-            serve_terminal(transport, typer.echo)
-        else:
-            serve_socket(transport, port, typer.echo)
-    finally:
-        transport.close()
+    serve(bench, typer.echo, port=port, real_time=real_time)
 
 
 def _accuracy(bench: Bench, inputs: InputSet | None, limit: int | None, *, as_json: bool) -> None:

@@ -33,7 +33,9 @@ class Emulator(Protocol):
     def available(self, board: Board) -> bool:
         """Whether it is installed and knows `board`."""
 
-    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+    def boot(
+        self, elf: Path, board: Board, *, time_step: int | None = None, real_time: bool = False
+    ) -> Transport:
         """Boot `elf`; the channel to it, which is to be closed.
 
         Args:
@@ -42,6 +44,7 @@ class Emulator(Protocol):
             time_step: tie emulated time to the program: an instruction takes 2^time_step ns, 0 to
                 10, so that what the firmware times is the same every time. QEMU only; without it,
                 QEMU's time is that of the wall clock. Renode's time always follows instructions.
+            real_time: run no faster than emulated time.
 
         Raises:
             TinykitError: the emulator is not installed, does not know the board, or fails.

@@ -26,7 +26,9 @@ class Host:
         """Run the self-test `elf`; raises as `boot`."""
         return Session(self.boot(elf, board), board.id, timeout)
 
-    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+    def boot(
+        self, elf: Path, board: Board, *, time_step: int | None = None, real_time: bool = False
+    ) -> Transport:
         """Run `elf`, by the wall clock whatever `time_step` is.
 
         Raises:

@@ -75,7 +75,9 @@ class Qemu:
         """Boot the self-test `elf`; raises as `boot`."""
         return Session(self.boot(elf, board), board.id, timeout)
 
-    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+    def boot(
+        self, elf: Path, board: Board, *, time_step: int | None = None, real_time: bool = False
+    ) -> Transport:
         """Boot `elf`; see `Emulator.boot`.
 
         Raises:
@@ -99,7 +101,7 @@ class Qemu:
         try:
             command = emulate_command(board, str(elf)) + self._counting(symbols, folder)
             if time_step is not None:
-                command += ["-icount", f"shift={time_step}"]
+                command += ["-icount", f"shift={time_step}{',align=on' if real_time else ''}"]
             return CountingProcess("QEMU", command, folder=folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -85,11 +85,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _session_script(board: Board, symbols: dict[str, int], folder: Path, port: int) -> str:
+def _session_script(
+    board: Board, symbols: dict[str, int], folder: Path, port: int, *, real_time: bool
+) -> str:
     lines = [
         "logLevel 3",
-        # As fast as this machine can, not as the board's clock would.
-        "emulation SetGlobalAdvanceImmediately true",
+        # As fast as this machine can, unless it is to be as the board's clock would.
+        f"emulation SetGlobalAdvanceImmediately {str(not real_time).lower()}",
         f"$elf=@{folder}/firmware.elf",
         f"include @{folder}/{board.id}.resc",
     ]
@@ -118,7 +120,9 @@ class Renode:
         """Boot the self-test `elf`; raises as `boot`."""
         return Session(self.boot(elf, board), board.id, timeout)
 
-    def boot(self, elf: Path, board: Board, *, time_step: int | None = None) -> Transport:
+    def boot(
+        self, elf: Path, board: Board, *, time_step: int | None = None, real_time: bool = False
+    ) -> Transport:
         """Boot `elf`; its time follows instructions whatever `time_step` is.
 
         Raises:
@@ -141,14 +145,20 @@ class Renode:
         symbols = find_symbols(elf, MARK_SYMBOLS)
         folder = Path(tempfile.mkdtemp(prefix="tinykit-"))
         try:
-            return self._boot(program, elf, board, symbols, folder)
+            return self._boot(program, elf, board, symbols, folder, real_time=real_time)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
     @staticmethod
     def _boot(
-        program: str, elf: Path, board: Board, symbols: dict[str, int], folder: Path
+        program: str,
+        elf: Path,
+        board: Board,
+        symbols: dict[str, int],
+        folder: Path,
+        *,
+        real_time: bool,
     ) -> _RenodeProcess:
         # All in one folder of ours: Renode's paths may hold no blanks.
         shutil.copyfile(elf, folder / "firmware.elf")
@@ -156,6 +166,6 @@ class Renode:
         (folder / f"{board.id}.resc").write_text(render_script(board))
         port = _free_port()
         script = folder / "session.resc"
-        script.write_text(_session_script(board, symbols, folder, port))
+        script.write_text(_session_script(board, symbols, folder, port, real_time=real_time))
         command = [program, "--console", "--plain", "--config", str(folder / "config"), str(script)]
         return _RenodeProcess(command, folder, port)

@@ -164,7 +164,8 @@ def _shape(table: Table, place: str) -> tuple[int, ...]:
         raise _fail(
             f"has the shape {signature or shape}.",
             place,
-            "Convert the model with a fixed input shape, every side but the batch's.",
+            "Convert the model with a fixed input shape and a batch of 1 "
+            "(keras.Input(shape, batch_size=1)).",
         )
     if math.prod(shape) > MAX_ELEMENTS:
         raise _fail(f"has {math.prod(shape)} values; at most {MAX_ELEMENTS} are read.", place)

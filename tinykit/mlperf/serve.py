@@ -7,6 +7,7 @@ The benchmark's own runner opens the pseudo-terminal as it would a board's seria
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import tty
@@ -15,9 +16,44 @@ from contextlib import suppress
 
 from tinykit.emulators import Transport
 from tinykit.errors import TinykitError
+from tinykit.mlperf.runner import Bench, time_step
 
 Announce = Callable[[str], None]
 _CHUNK = 4096
+
+
+def serve(
+    bench: Bench, announce: Announce, *, port: int | None = None, real_time: bool = False
+) -> None:
+    """Boot the board and offer its serial line until interrupted, or asked to end (SIGTERM).
+
+    Args:
+        bench: a built firmware.
+        announce: called with the terminal's path, or "host:port", once it can be opened.
+        port: as `serve_socket`; a pseudo-terminal by default.
+        real_time: run no faster than emulated time.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted or asked to end.
+        TinykitError: the port is taken, or the board has ended by itself.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    step = time_step(bench.board)
+    transport = bench.machine.boot(
+        bench.build.elf, bench.board, time_step=step, real_time=real_time
+    )
+    try:
+        if port is None:
+            serve_terminal(transport, announce)
+        else:
+            serve_socket(transport, port, announce)
+    finally:
+        transport.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def serve_terminal(transport: Transport, announce: Announce) -> None:
