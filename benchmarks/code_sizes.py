@@ -139,7 +139,8 @@ class _Reader:
             for symbol in self._symbols
             if symbol["st_info"]["bind"] != "STB_LOCAL" and symbol["st_shndx"] in self._numbers
         }
-        return Object(sections, dict(sorted(symbols.items())))
+        weak = {one.name for one in self._symbols if one["st_info"]["bind"] == "STB_WEAK"}
+        return Object(sections, dict(sorted(symbols.items())), frozenset(weak & symbols.keys()))
 
     def _into(self, symbol: Any) -> int:
         """Where a symbol lies in its section; bit 0 of Thumb functions says what they are."""
@@ -243,16 +244,32 @@ class Compiler:
         """Of the compiler."""
         return _output([f"{self._core.prefix}gcc", "--version"]).splitlines()[0]
 
-    def library(self, symbols: Iterable[str]) -> list[bytes]:
-        """The members of the C library and of libgcc that define `symbols`, in their order."""
+    def library(self, symbols: Iterable[str]) -> list[list[bytes]]:
+        """Members of the libraries that firmware may need, by library, in the linker's order.
+
+        Args:
+            symbols: that libraries are to define, each alone or together with others.
+        """
+        wanted = sorted(symbols)
+        found = [one for names in (wanted, *([name] for name in wanted)) for one in self._of(names)]
+        return [
+            [
+                self._member(archive, name)
+                for name in _output([f"{self._core.prefix}ar", "t", archive]).split()
+                if (archive, name) in found
+            ]
+            for archive in dict.fromkeys(archive for archive, _ in found)
+        ]
+
+    def _of(self, symbols: list[str]) -> list[tuple[str, str]]:
+        """Archives and members that a link of `symbols` takes, in its order."""
         # Without extension suffixes, as in boards/platform/builder/main.py.
         cflags = [re.sub("_z.*", "", flag) for flag in self._core.cflags]
         command = [f"{self._core.prefix}gcc", *cflags, *self._specs, "-nostartfiles"]
         command += [f"-Wl,{option}" for option in _LINK_LIBRARY]
-        command += [f"-Wl,-u,{name}" for name in sorted(symbols)]
+        command += [f"-Wl,-u,{name}" for name in symbols]
         listed = _output([*command, "-o", str(self._folder / "linked")])
-        found = re.findall(r"^\(?([^()\n]*\.a)[()]+([^()\n]+)\)?$", listed, re.MULTILINE)
-        return [self._member(*one) for one in dict.fromkeys(found)]
+        return re.findall(r"^\(?([^()\n]*\.a)[()]+([^()\n]+)\)?$", listed, re.MULTILINE)
 
     def _member(self, archive: str, name: str) -> bytes:
         command = [f"{self._core.prefix}ar", "p", archive, name]
@@ -285,8 +302,8 @@ class Survey:
             "mains": {name: self._main(i, *of).as_dict() for i, (name, of) in enumerate(_mains())},
             **self._types(),
             "library": [
-                _Reader(member).object().as_dict()
-                for member in self._compiler.library(self._unresolved())
+                [_Reader(member).object().as_dict() for member in members]
+                for members in self._compiler.library(self._unresolved())
             ],
         }
 
@@ -448,6 +465,9 @@ def _lines(value: Any, indent: str) -> str:
         opening, closing = "{", "}"
     elif isinstance(value, list) and value and all(isinstance(one, list) for one in value):
         members = [json.dumps(one, separators=(",", ":")) for one in value]
+        opening, closing = "[", "]"
+    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        members = [_lines(one, inner) for one in value]
         opening, closing = "[", "]"
     else:
         return json.dumps(value)

@@ -34,6 +34,9 @@ def test_flags_and_ports_of_ones_own_count_as_the_largest_known():
     largest = max(parts["code"] for parts in flash)
     assert min(parts["code"] for parts in flash) < largest
     assert estimate_size(network, mine).flash_parts == flash[0] | {"code": largest}
+    assert not estimate_size(network, mine).exact
+    assert not estimate_size(network, replace(known[0], id="m4_of_mine")).exact
+    assert estimate_size(network, known[0]).exact
 
 
 def test_flags_that_are_known_for_other_kernels_do_not_count():
@@ -50,8 +53,9 @@ def test_a_kernel_is_counted_once_and_only_where_it_is_used():
         return estimate_size(ds_cnn(8, "w8a8", blocks=blocks), board).flash_parts["code"]
 
     one, two, three = code(1), code(2), code(3)
-    # A further block costs its two calls, and no kernel.
-    assert two - one == three - two < 200
+    # A further block costs data, and of the code what alignment adds between that.
+    assert 0 <= two - one < 32
+    assert 0 <= three - two < 32
     assert code(0) < one - 500
 
 

@@ -96,7 +96,8 @@ def link_for(board: Board, firmware: Firmware) -> Result:
             for name, data in firmware.data.items()
         }
         objects = core.objects(firmware, port)
-        linked = link([objects[path] for path in sorted(objects)] + core.library(), _ENTRIES)
+        files = [objects[path] for path in sorted(objects)]
+        linked = link(files, _ENTRIES, core.libraries())
         found.append(Result(linked, data, exact and known))
     return max(found, key=lambda one: (one.linked.text + one.linked.data, one.linked.bss))
 
@@ -144,9 +145,12 @@ class _Core:
         """Boards and their ports."""
         yield from self._entry["ports"].items()
 
-    def library(self) -> list[Object]:
-        """Members of libraries."""
-        return [self._of("library", i) for i in range(len(self._entry["library"]))]
+    def libraries(self) -> list[list[Object]]:
+        """Members of libraries, by library."""
+        return [
+            [self._of("library", i, j) for j in range(len(members))]
+            for i, members in enumerate(self._entry["library"])
+        ]
 
     def _of(self, *path: str | int) -> Object:
         key = tuple(map(str, path))

@@ -75,12 +75,12 @@ class Section:
     @classmethod
     def of_list(cls, data: Sequence[Any]) -> Section:
         """The inverse of `as_list`."""
-        name, size, align, *rest = data
-        fields = [*rest, *[()] * (4 - len(rest))]
+        fields = [*data[3:], *[()] * (7 - len(data))]
+        name, size, align = data[:3]
         return cls(
-            name,
-            size,
-            align,
+            name=name,
+            size=size,
+            align=align,
             refs=tuple(fields[0]),
             calls=tuple(Call(*call) for call in fields[1]),
             fills=tuple((at, count) for at, count in fields[2]),
@@ -99,21 +99,29 @@ class Object:
     Attributes:
         sections: in their order.
         symbols: what it defines, by name: the number of the section and the place in it.
+        weak: those of them that give way to another definition, wherever it stands.
     """
 
     sections: tuple[Section, ...]
     symbols: dict[str, tuple[int, int]]
+    weak: frozenset[str] = frozenset()
+
+    def needs(self) -> set[str]:
+        """The symbols that it refers to."""
+        return {ref for one in self.sections for ref in one.refs if isinstance(ref, str)}
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         symbols = {name: list(place) for name, place in self.symbols.items()}
-        return {"sections": [s.as_list() for s in self.sections], "symbols": symbols}
+        weak = {"weak": sorted(self.weak)} if self.weak else {}
+        return {"sections": [s.as_list() for s in self.sections], "symbols": symbols, **weak}
 
     @classmethod
     def of_dict(cls, data: dict[str, Any]) -> Object:
         """The inverse of `as_dict`."""
         symbols = {name: (number, into) for name, (number, into) in data["symbols"].items()}
-        return cls(tuple(Section.of_list(one) for one in data["sections"]), symbols)
+        sections = tuple(Section.of_list(one) for one in data["sections"])
+        return cls(sections, symbols, frozenset(data.get("weak", ())))
 
 
 @dataclass(frozen=True)
@@ -137,17 +145,18 @@ _Symbols = dict[str, tuple[_Kept, int]]
 """The section in which each symbol lies, and its place there."""
 
 
-def link(objects: Sequence[Object], entries: Iterable[str]) -> Linked:
-    """Sizes of what the linker makes of `objects`.
+def link(
+    files: Sequence[Object], entries: Iterable[str], libraries: Sequence[Sequence[Object]] = ()
+) -> Linked:
+    """Sizes of what the linker makes of `files`.
 
     Args:
-        objects: in the order of the command line, libraries last.
+        files: in the order of the command line.
         entries: the symbols that must stay.
+        libraries: members of each, in their order; those are linked that define what is missing.
     """
-    symbols: _Symbols = {}
-    for owner, one in enumerate(objects):
-        for name, (number, into) in one.symbols.items():
-            symbols.setdefault(name, (_Kept(owner, number), into))
+    objects = [*files, *_members(files, libraries)]
+    symbols = _defined(objects)
     kept = _reachable(objects, symbols, entries)
 
     def rank(one: _Kept) -> tuple[int, _Kept]:
@@ -158,6 +167,40 @@ def link(objects: Sequence[Object], entries: Iterable[str]) -> Linked:
     sizes = _merged(sections)
     calls = _short_calls(objects, symbols, order, sizes)
     return _laid_out(sections, sizes, calls)
+
+
+def _members(files: Sequence[Object], libraries: Sequence[Sequence[Object]]) -> list[Object]:
+    """Members of a group of libraries, in the order in which the linker comes by them."""
+    taken: list[Object] = []
+    waiting = [list(members) for members in libraries]
+    defined: set[str] = set().union(*(one.symbols for one in files))
+    missing = set().union(*(one.needs() for one in files)) - defined
+    before = -1
+    while len(taken) != before:
+        before = len(taken)
+        for members in waiting:
+            # A library is gone through until nothing that it defines is missing.
+            count = -1
+            while len(taken) != count:
+                count = len(taken)
+                for one in list(members):
+                    if missing & one.symbols.keys():
+                        members.remove(one)
+                        taken.append(one)
+                        defined |= one.symbols.keys()
+                        missing = (missing | one.needs()) - defined
+    return taken
+
+
+def _defined(objects: Sequence[Object]) -> _Symbols:
+    """The first definition of each symbol that is not weak, else the first."""
+    strong: _Symbols = {}
+    weak: _Symbols = {}
+    for owner, one in enumerate(objects):
+        for name, (number, into) in one.symbols.items():
+            found = weak if name in one.weak else strong
+            found.setdefault(name, (_Kept(owner, number), into))
+    return weak | strong
 
 
 def _reachable(objects: Sequence[Object], symbols: _Symbols, entries: Iterable[str]) -> set[_Kept]:
@@ -286,7 +329,7 @@ def _laid_out(
         if section.rank <= 1:
             code += end - ends[place]
         ends[place] = end
-    return Linked(_up(ends["text"], 4), _up(ends["data"], 4), _up(ends["bss"], 4), code)
+    return Linked(_up(ends["text"], 4), _up(ends["data"], 8), _up(ends["bss"], 4), code)
 
 
 def _up(value: int, align: int) -> int:
