@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,8 @@ IMPORTED, IMPORTED_SHARE = 2000, 2
 # One firmware in so many has layers of one bit.
 BINARY = 6
 TIMEOUT = 300.0
+# Held while kernels are chosen.
+_ALONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -408,9 +411,10 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 
     pooled = frozenset(pool.name for _, pool in poolable(network) if rng.random() < 0.3)
     if seed < IMPORTED or seed % 4:
-        return choose_kernels(network, isa_of(board), choose, pooled=pooled)
+        with _ALONE:
+            return choose_kernels(network, isa_of(board), choose, pooled=pooled)
     # Hardly any sum needs the reference form, so some are made to take it.
-    with mock.patch.object(elementwise, "linear_sum", return_value=None):
+    with _ALONE, mock.patch.object(elementwise, "linear_sum", return_value=None):
         return choose_kernels(network, isa_of(board), choose, pooled=pooled)
 
 

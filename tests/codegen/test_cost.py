@@ -24,7 +24,7 @@ from tinykit.codegen.layer import Layer
 from tinykit.codegen.project import METADATA
 from tinykit.errors import DoesNotFitError
 from tinykit.network import Network
-from tinykit.network.ops import AvgPool2D
+from tinykit.network.ops import AvgPool2D, Sub
 from tinykit.network.sample import (
     Builder,
     ds_cnn,
@@ -175,6 +175,18 @@ def test_prediction_of_networks_it_has_not_seen(core, name):
     for layer in result.layers:
         if layer["instructions"] > result.figures.instructions / 50:
             assert layer["predicted"] == pytest.approx(layer["instructions"], rel=0.1)
+
+
+@pytest.mark.parametrize("board", [M4, RISCV])
+def test_prediction_of_operators_without_weights(board, tmp_path):
+    """The emulator confirms it within a tenth; what data decide averages out."""
+    builder = Builder(np.random.default_rng(2), (12, 10, 8)).lookup().pad((1, 1, 2, 0, 0, 0))
+    builder.multiply(builder.constant((1, 1, 8))).add(builder.constant((14, 12, 1)), kind=Sub)
+    builder.prelu(builder.constant((1, 1, 8))).concat(builder.keep(), 2).transpose((1, 0, 2))
+    builder.slice((0, 1, 0), (1, 2, 1), (11, 6, 16)).resize(11, 12).softmax().reduce([0, 1])
+    network = builder.dense(5, relu=False).build()
+    project, instructions = _run(network, board, tmp_path / "p")
+    assert project.metadata["predicted"]["instructions"] == pytest.approx(instructions, rel=0.1)
 
 
 # --- Choice ---------------------------------------------------------------------------------------
