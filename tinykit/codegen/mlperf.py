@@ -109,8 +109,8 @@ class Mlperf:
     @property
     def sources(self) -> tuple[str, ...]:
         """The protocol, and what the task's ends need."""
-        own = {"int8": "integers", "uint8": "pixels", "float32": "anomaly"}[self.task.input]
-        return tuple(f"mlperf/{name}.c" for name in (*_PROTOCOL, own))
+        own = {"int8": ("integers",), "uint8": ("integers", "pixels"), "float32": ("anomaly",)}
+        return tuple(f"mlperf/{name}.c" for name in (*_PROTOCOL, *own[self.task.input]))
 
     @property
     def baud(self) -> int:

@@ -221,7 +221,7 @@ def measure_windows(
         bench: a firmware of this mode.
         mode: "performance" or "energy".
         inputs: where inputs come from; without, they are drawn at random, for the time of our
-            kernels does not depend on them.
+            kernels hardly depends on them (that of a softmax does).
         iterations, warmups: timed inferences of each window, and those before.
         limit: windows; five by default, as the benchmark has it.
         tick: called after each window.

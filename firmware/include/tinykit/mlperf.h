@@ -31,9 +31,10 @@ struct tk_mlperf_device {
     int32_t in_zero_point, out_zero_point;
     // Called once before the inferences of a command, outside what is timed; null for nothing.
     void (*prepare)(const tk_mlperf_device *device);
-    // One inference of what the buffer holds, to the outputs. It leaves the buffer as it is.
+    // One inference of what was loaded, to the outputs. It leaves its input as it is.
     tk_status (*infer)(const tk_mlperf_device *device);
-    // Called once after them, likewise; null for nothing.
+    // Called once after them, also where one failed; leaves the buffer as it was loaded. Null for
+    // nothing.
     void (*conclude)(const tk_mlperf_device *device);
     // Sends the numbers of the last inference, with commas between them.
     void (*results)(const tk_mlperf_device *device);
@@ -57,8 +58,8 @@ void tk_mlperf_say_scores(const tk_mlperf_device *device);
 // Of a device whose input comes as the network's integers.
 tk_status tk_mlperf_infer_integers(const tk_mlperf_device *device);
 
-// Of a device whose input comes as bytes of 0 to 255, which stand for -128 to 127.
-tk_status tk_mlperf_infer_pixels(const tk_mlperf_device *device);
+// Makes bytes of 0 to 255, as pixels come, the integers -128 to 127 in their place, and back.
+void tk_mlperf_flip(const tk_mlperf_device *device);
 
 // Of the anomaly detector, whose input comes as singles. Its two borders with real numbers are
 // computed in single precision, as the benchmark's reference does on the device.

@@ -105,37 +105,46 @@ static void say_count(const char *what, uint32_t count)
     tk_say("\r\n");
 }
 
-static void infer(session *s, uint32_t count, uint32_t warmups)
+// The inferences between "m-warmup-start" and "m-infer-done"; false if the model refuses.
+static bool run_timed(const session *s, uint32_t count, uint32_t warmups)
 {
-    s->inferred = false;
-    if (s->buffer.loaded != s->device->bytes) {
-        tk_say("e-[Input has ");
-        tk_say_uint((uint32_t)s->buffer.loaded);
-        tk_say(" bytes, expected ");
-        tk_say_uint((uint32_t)s->device->bytes);
-        tk_say("]\r\n");
-        return;
-    }
-    if (s->device->prepare != NULL) {
-        s->device->prepare(s->device);
-    }
     say_count("m-warmup-start-", warmups);
     if (!run(s, warmups)) {
-        return;
+        return false;
     }
     tk_say("m-warmup-done\r\n");
     say_count("m-infer-start-", count);
     timestamp(s);
     if (!run(s, count)) {
-        return;
+        return false;
     }
     timestamp(s);
     tk_say("m-infer-done\r\n");
-    if (s->device->conclude != NULL) {
-        s->device->conclude(s->device);
+    return true;
+}
+
+static void infer(session *s, uint32_t count, uint32_t warmups)
+{
+    const tk_mlperf_device *device = s->device;
+    s->inferred = false;
+    if (s->buffer.loaded != device->bytes) {
+        tk_say("e-[Input has ");
+        tk_say_uint((uint32_t)s->buffer.loaded);
+        tk_say(" bytes, expected ");
+        tk_say_uint((uint32_t)device->bytes);
+        tk_say("]\r\n");
+        return;
     }
-    s->inferred = true;
-    say_results(s);
+    if (device->prepare != NULL) {
+        device->prepare(device);
+    }
+    s->inferred = run_timed(s, count, warmups);
+    if (device->conclude != NULL) {
+        device->conclude(device);
+    }
+    if (s->inferred) {
+        say_results(s);
+    }
 }
 
 static void command_infer(session *s, char *words)
