@@ -57,7 +57,7 @@ def slices(frame: Frame) -> None:
     """SLICE and STRIDED_SLICE."""
     node = frame.node
     foreign = frame.foreign(node.inputs[0]).shape
-    begin, step, size = _ranges(frame, foreign)
+    begin, step, size = slice_ranges(frame, foreign)
     x = frame.source(node.inputs[0])
     places = _image_places(frame, foreign, x)
     x = frame.image(x)
@@ -72,7 +72,7 @@ def slices(frame: Frame) -> None:
     frame.finish(frame.emit(Slice, [x], like, begin=tuple(starts), step=tuple(steps)))
 
 
-def _ranges(frame: Frame, shape: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
+def slice_ranges(frame: Frame, shape: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
     """First index, step and count along each axis."""
     node, rank = frame.node, len(shape)
     begin = frame.integers(node.inputs[1], "a begin").tolist()
@@ -182,12 +182,12 @@ def resize_nearest(frame: Frame) -> None:
     shape = shape_of_output(frame)
     if len(x.shape) != 3 or len(shape) != 3:
         raise refuse(node, f"resizes {x.shape}.", "Resize an image (1, height, width, channels).")
-    rows, columns = (_nearest(frame, x.shape[axis], shape[axis]) for axis in (0, 1))
+    rows, columns = (nearest_places(frame, x.shape[axis], shape[axis]) for axis in (0, 1))
     like = replace(x, shape=shape)
     frame.finish(frame.emit(ResizeNearest, [x], like, rows=rows, columns=columns))
 
 
-def _nearest(frame: Frame, side: int, wanted: int) -> NDArray[np.int32]:
+def nearest_places(frame: Frame, side: int, wanted: int) -> NDArray[np.int32]:
     """Where each of `wanted` pixels comes from, in float32 as TFLite's GetNearestNeighbor."""
     aligned = bool(frame.node.attributes["align_corners"])
     centres = bool(frame.node.attributes["half_pixel_centers"])
