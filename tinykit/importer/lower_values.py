@@ -134,7 +134,7 @@ def _aligned(frame: Frame, names: list[str], like: Tensor) -> tuple[Tensor, Tens
 def _expanded(frame: Frame, name: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A constant first input at its full size; others would need a copy."""
     data = frame.foreign(name).data
-    if data is None:
+    if data is None or not shapes.broadcasts(shape, tensor.shape):
         raise refuse(
             frame.node,
             f"broadcasts its first input, {tensor.shape}, to {shape}.",
