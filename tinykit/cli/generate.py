@@ -95,7 +95,7 @@ def generate(
     show("\n[bold]Arena[/bold]")
     typer.echo(plan_memory(opened.network, isa_of(firmware.board)).picture())
     sizes = meta["estimate"]
-    memory_columns = ("memory", "needed (estimate)", "available")
+    memory_columns = ("memory", "needed", "available")
     board_sizes = (
         ("flash", sizes["flash"], firmware.board.flash_bytes or None),
         ("RAM", sizes["ram"], firmware.board.ram_bytes or None),
