@@ -16,6 +16,8 @@ from tinykit.importer.lower import lower
 from tinykit.importer.tflite_reader import parse_tflite
 from tinykit.network import interpret, shapes
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 _MOST_MACS = 10**7
 _MOST_VALUES = 1 << 18
 _MUTATIONS = 40
@@ -105,6 +107,17 @@ def test_any_word_may_be_anything() -> None:
     for place in range(0, len(data) - 3, 4):
         for word in _SPECIAL:
             taken(data[:place] + struct.pack("<I", word) + data[place + 4 :])
+
+
+@pytest.mark.parametrize(
+    ("operator", "options"), [("RELU", ""), ("LEAKY_RELU", "LeakyReluOptions")]
+)
+def test_a_factor_beyond_float32_is_refused_without_a_warning(operator: str, options: str) -> None:
+    file = File()
+    x, y = file.tensor((1, 4), 1e30), file.tensor((1, 4), 1e-30)
+    file.node(operator, [x], y, options, **({"Alpha": 0.5} if options else {}))
+    with pytest.raises(TinykitError, match=operator):
+        lower(parse_tflite(file.content(x, y)))
 
 
 @pytest.mark.parametrize("place", [0, 1 << 31, 0xFFFFFFFF])
