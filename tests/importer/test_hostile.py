@@ -154,3 +154,11 @@ def test_a_count_beyond_the_file_is_refused() -> None:
     data[32:36] = struct.pack("<I", 0xFFFFFFFF)
     with pytest.raises(TinykitError, match="ends within"):
         parse_tflite(bytes(data))
+
+
+def test_a_mean_whose_factor_cannot_be_expressed_is_refused() -> None:
+    file = File()
+    x, y = file.tensor((1, 2, 2, 3), 1e20), file.tensor((1, 3), 1e-20)
+    file.node("MEAN", [x, file.constant([1, 2])], y, "ReducerOptions", KeepDims=False)
+    with pytest.raises(TinykitError, match="MEAN"):
+        lower(parse_tflite(file.content(x, y)))
