@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 import atheris
@@ -29,6 +30,7 @@ with atheris.instrument_imports(include=["tinykit"]):
 _MOST_MACS = 1 << 20
 _MOST_VALUES = 1 << 18
 _SEEDS_OF_AN_OPERATOR = 6
+_seeds: list[bytes] = []
 
 
 def one_input(data: bytes) -> None:
@@ -54,6 +56,16 @@ def fill(corpus: Path) -> None:
             (corpus / f"{name.replace(' ', '_')}-{seed}").write_bytes(content)
 
 
+def mutate(data: bytes, most: int, seed: int) -> bytes:
+    """Half the time what libFuzzer does to bytes, else what bends words and offsets of a file."""
+    from tests.importer.test_hostile import mutated
+
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.5 or not _seeds:
+        return bytes(atheris.Mutate(data, most))
+    return mutated(data, _seeds[int(rng.integers(len(_seeds)))], rng)[:most]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
@@ -62,6 +74,8 @@ def main() -> None:
     arguments.corpus.mkdir(parents=True, exist_ok=True)
     if not any(arguments.corpus.iterdir()):
         fill(arguments.corpus)
+    _seeds.extend(path.read_bytes() for path in sorted(arguments.corpus.iterdir()))
+    warnings.simplefilter("error", RuntimeWarning)
     options = [
         f"-max_total_time={round(arguments.minutes * 60)}",
         "-timeout=5",
@@ -70,7 +84,7 @@ def main() -> None:
         "-print_final_stats=1",
         f"-artifact_prefix={arguments.corpus.resolve().parent}/",
     ]
-    atheris.Setup([sys.argv[0], str(arguments.corpus), *options], one_input)
+    atheris.Setup([sys.argv[0], str(arguments.corpus), *options], one_input, custom_mutator=mutate)
     atheris.Fuzz()
 
 

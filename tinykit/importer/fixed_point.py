@@ -156,10 +156,13 @@ def leaky_relu(source: tuple[float, int], result: tuple[float, int], alpha: floa
     """
     scale, out, slope = (np.float32(one) for one in (source[0], result[0], alpha))
     centred = EVERY - source[1]
+    # A factor beyond float32 is not finite, which `rescaled` refuses.
+    with np.errstate(over="ignore", invalid="ignore"):
+        positive, negative = float(scale / out), float(scale * slope / out)
     return np.where(
         centred >= 0,
-        rescaled(centred, float(scale / out), result[1]),
-        rescaled(centred, float(scale * slope / out), result[1]),
+        rescaled(centred, positive, result[1]),
+        rescaled(centred, negative, result[1]),
     ).astype(np.int8)
 
 

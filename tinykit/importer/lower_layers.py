@@ -290,7 +290,10 @@ def mean(frame: Frame) -> None:
         raise refuse(node, f"is over {count} values.", f"Use at most {_MOST_SUMS >> 8}.")
     like = frame.like(node.outputs[0])
     sums = np.arange(-128 * count, 127 * count + 1)
-    outputs = _means(sums, count, x, like)
+    try:
+        outputs = _means(sums, count, x, like)
+    except ValueError as error:
+        raise refuse(node, f"{error}.", "Calibrate the model again.") from error
     sides = tuple(1 if axis in over else side for axis, side in enumerate(x.shape))
     result = replace(like, shape=sides)
     unchanged = (x.scale, x.zero_point) == (like.scale, like.zero_point)

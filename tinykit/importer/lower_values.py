@@ -183,7 +183,9 @@ def _activation_table(
     low, high = {"RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}[kind]
     bottom = max(-128, integer_of(low, like))
     top = 127 if high is None else min(127, integer_of(high, like))
-    factor = float(np.float32(x.scale) / np.float32(like.scale))
+    # A quotient beyond float32 is infinite, which `rescaled` refuses.
+    with np.errstate(over="ignore"):
+        factor = float(np.float32(x.scale) / np.float32(like.scale))
     return rescaled(centred, factor, result[1], bottom, top)
 
 

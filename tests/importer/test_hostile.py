@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged and hostile .tflite files: each is refused by a TinykitError, or runs."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from tests.importer.single import File
+from tests.importer.test_operators import OPERATORS
+from tinykit.errors import TinykitError
+from tinykit.importer import flatbuffer
+from tinykit.importer.lower import lower
+from tinykit.importer.tflite_reader import parse_tflite
+from tinykit.network import interpret, shapes
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+_MOST_MACS = 10**7
+_MOST_VALUES = 1 << 18
+_MUTATIONS = 40
+_SPECIAL = (0, 1, 2, 4, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FC00000)
+
+
+def taken(data: bytes) -> bool:
+    """Whether the importer takes `data`; what it takes is run. Any other error is the test's."""
+    try:
+        network = lower(parse_tflite(data)).network
+    except TinykitError as error:
+        refusal = error
+        network = None
+    if network is None:
+        assert refusal.what
+        assert refusal.where
+        return False
+    values = sum(int(np.prod(tensor.shape)) for tensor in network.tensors)
+    work = sum(shapes.macs(op, network.tensor(op.output).shape) for op in network.ops)
+    if values <= _MOST_VALUES and work <= _MOST_MACS:
+        interpret(network, np.zeros((1, *network.tensor(network.input).shape), np.int8))
+    return True
+
+
+def tiny() -> bytes:
+    """One operator on four values."""
+    file = File()
+    x, y = file.tensor((1, 4), 0.1), file.tensor((1, 4), 0.1)
+    file.node("RELU", [x], y)
+    return file.content(x, y)
+
+
+def mutated(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
+    """`data` with one to three bytes, words or pieces changed."""
+    result = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        words = len(result) // 4
+        if words < 2:
+            break
+        first, second = (4 * int(one) for one in rng.integers(0, words, 2))
+        way = int(rng.integers(0, 6))
+        if way == 0:
+            result[first] ^= 1 << int(rng.integers(0, 8))
+        elif way == 1:
+            result[first : first + 4] = struct.pack(
+                "<I", _SPECIAL[int(rng.integers(len(_SPECIAL)))]
+            )
+        elif way == 2:
+            (word,) = struct.unpack_from("<I", result, first)
+            near = (word + int(rng.integers(-8, 9))) & 0xFFFFFFFF
+            result[first : first + 4] = struct.pack("<I", near)
+        elif way == 3:
+            one, two = result[first : first + 4], result[second : second + 4]
+            result[first : first + 4], result[second : second + 4] = two, one
+        elif way == 4:
+            piece = other[second : second + 4 * int(rng.integers(1, 9))]
+            result[first : first + len(piece)] = piece
+        elif rng.random() < 0.2:
+            del result[first:]
+    return bytes(result)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_mutations_are_refused_or_run(operator: str) -> None:
+    rng = np.random.default_rng(list(operator.encode()))
+    data = OPERATORS[operator](rng)
+    assert taken(data)
+    others = list(OPERATORS.values())
+    kept = 0
+    for _ in range(_MUTATIONS):
+        other = others[int(rng.integers(len(others)))](rng)
+        kept += taken(mutated(data, other, rng))
+    assert kept < _MUTATIONS
+
+
+def test_no_part_of_a_file_ends_in_another_error() -> None:
+    data = tiny()
+    assert taken(data)
+    # What the last bytes hold may be unread; most lengths cut what is needed.
+    assert not any(taken(data[:length]) for length in range(len(data) // 2))
+    for length in range(len(data) // 2, len(data)):
+        taken(data[:length])
+
+
+def test_any_word_may_be_anything() -> None:
+    data = tiny()
+    for place in range(0, len(data) - 3, 4):
+        for word in _SPECIAL:
+            taken(data[:place] + struct.pack("<I", word) + data[place + 4 :])
+
+
+@pytest.mark.parametrize(
+    ("operator", "options"), [("RELU", ""), ("LEAKY_RELU", "LeakyReluOptions")]
+)
+def test_a_factor_beyond_float32_is_refused_without_a_warning(operator: str, options: str) -> None:
+    file = File()
+    x, y = file.tensor((1, 4), 1e30), file.tensor((1, 4), 1e-30)
+    file.node(operator, [x], y, options, **({"Alpha": 0.5} if options else {}))
+    with pytest.raises(TinykitError, match=operator):
+        lower(parse_tflite(file.content(x, y)))
+
+
+@pytest.mark.parametrize("place", [0, 1 << 31, 0xFFFFFFFF])
+def test_a_root_outside_the_file_is_refused(place: int) -> None:
+    with pytest.raises(TinykitError, match=r"outside itself|ends within"):
+        parse_tflite(struct.pack("<I", place) + tiny()[4:])
+
+
+def shared(entries: int, tail: bytes) -> bytes:
+    """A Model whose list of subgraphs points `entries` times to one place, where `tail` starts."""
+    # The list of fields (version, operator_codes, subgraphs) comes first, then the table.
+    fields = struct.pack("<HHHHHH", 10, 12, 4, 0, 8, 0)
+    head = struct.pack("<I4s", 20, b"TFL3") + fields
+    table = struct.pack("<iII", 12, 3, 4)
+    start = len(head) + len(table) + 4
+    end = start + 4 * entries
+    offsets = b"".join(struct.pack("<I", end - (start + 4 * i) + 8) for i in range(entries))
+    return head + table + struct.pack("<I", entries) + offsets + tail
+
+
+EMPTY = struct.pack("<HHHH", 4, 4, 0, 0) + struct.pack("<i", 8)
+"""An empty list of fields, and 8 bytes on a table without any."""
+
+
+def test_a_table_that_many_point_to_is_counted() -> None:
+    with pytest.raises(TinykitError, match="has 3 subgraphs"):
+        parse_tflite(shared(3, EMPTY))
+    with pytest.raises(TinykitError, match="more than"):
+        parse_tflite(shared(flatbuffer.MAX_TABLES + 1, EMPTY))
+
+
+def test_a_count_beyond_the_file_is_refused() -> None:
+    data = bytearray(shared(3, EMPTY))
+    data[32:36] = struct.pack("<I", 0xFFFFFFFF)
+    with pytest.raises(TinykitError, match="ends within"):
+        parse_tflite(bytes(data))
+
+
+def test_a_mean_whose_factor_cannot_be_expressed_is_refused() -> None:
+    file = File()
+    x, y = file.tensor((1, 2, 2, 3), 1e20), file.tensor((1, 3), 1e-20)
+    file.node("MEAN", [x, file.constant([1, 2])], y, "ReducerOptions", KeepDims=False)
+    with pytest.raises(TinykitError, match="MEAN"):
+        lower(parse_tflite(file.content(x, y)))
