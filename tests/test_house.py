@@ -62,7 +62,7 @@ def test_commands_that_need_no_tensorflow_do_not_import_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["network", "codegen", "boards", "emulators", "frontends", "data", "bench"]
+    "room", ["network", "codegen", "boards", "emulators", "frontends", "data", "bench", "mlperf"]
 )
 def test_rooms_below_training_do_not_import_tensorflow(room: str) -> None:
     pattern = re.compile(r"^\s*(?:import|from)\s+(tensorflow|keras)\b", re.MULTILINE)

@@ -56,3 +56,8 @@ def test_an_estimate_names_its_source() -> None:
 
 def test_the_host_is_not_estimated() -> None:
     assert estimate(1, load_board("host")) is None
+
+
+def test_timestamps_belong_to_no_inference() -> None:
+    timed = [Mark("timestamp", 5), *marks("b10 l20 l50"), Mark("timestamp", 60)]
+    assert measure(timed) == measure(marks("b10 l20 l50"))

@@ -42,6 +42,7 @@ def test_every_command_explains_itself_with_an_example(tinykit: Tinykit) -> None
         "flash",
         "verify",
         "predict",
+        "mlperf",
         "bench",
         "report",
         "boards",

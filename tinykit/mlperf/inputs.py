@@ -137,7 +137,7 @@ def _stimulus(cells: list[str], directory: Path, where: str) -> Stimulus:
             where=where,
             remedy="Classes count from 0; windows and strides from 1.",
         )
-    if not name or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise TinykitError(
             f"{name!r} is no file name.",
             where=where,
