@@ -34,7 +34,7 @@ from tinykit.network.shapes import dilation, kernel_size
 from tinykit.workflow import BoardResult, Firmware, run_firmware
 
 _VECTOR_SEED = 1
-_VECTOR_SYMBOLS = ("features", "scores")
+_VECTOR_SYMBOLS = ("vector_features", "vector_scores")
 # An inference of the largest network takes an emulator seconds, on a busy machine many.
 _HANGS_SECONDS = 300.0
 

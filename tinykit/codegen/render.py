@@ -70,6 +70,7 @@ _KINDS = {
     "transpose": "transposition",
     "resize_nearest": "nearest pixels",
 }
+_COLUMNS = 100
 
 
 def banner(network: Network) -> str:
@@ -190,20 +191,37 @@ def _steps(
     network: Network, layer: Layer, idents: Mapping[str, str], plan: MemoryPlan
 ) -> list[dict[str, Any]]:
     """The calls of a layer; only the last one has written the whole output."""
-    names = _struct_names(layer) if layer.calls else (layer.op.name,)
-    sources = [(name,) for name in layer.inputs] if layer.calls else [layer.inputs]
+    called = _called(layer)
     whole = tensor_bytes(network.tensor(layer.op.output))
     return [
         {
             "ident": idents[name],
             "function": one.function,
-            "inputs": [_address(source, idents, plan) for source in inputs],
+            "inputs": _inputs(idents[name], [_address(one, idents, plan) for one in inputs]),
             "output": _at(plan.offset(layer.op.output)),
             "scratch": _at(plan.scratch(layer.op.name)),
-            "bytes": whole if name == names[-1] else 0,
+            "bytes": whole if name == called[-1][0] else 0,
         }
-        for one, name, inputs in zip(layer.calls or (layer,), names, sources, strict=True)
+        for one, (name, inputs) in zip(layer.calls or (layer,), called, strict=True)
     ]
+
+
+def _called(layer: Layer) -> list[tuple[str, tuple[str, ...]]]:
+    """The name of each call of a layer, and the tensors that it reads."""
+    if not layer.calls:
+        return [(layer.op.name, layer.inputs)]
+    return [(name, (one,)) for name, one in zip(_struct_names(layer), layer.inputs, strict=True)]
+
+
+def _inputs(ident: str, places: Sequence[str]) -> list[str]:
+    """The lines of the array of a call's inputs, broken where clang-format would."""
+    start = f"static const void *const {ident}_in[] = {{"
+    line = f"{start}{', '.join(places)}}};"
+    if len(line) <= _COLUMNS:
+        return [line]
+    gap = " " * len(start)
+    lines = [f"{start if i == 0 else gap}{place}," for i, place in enumerate(places)]
+    return [*lines[:-1], f"{lines[-1][:-1]}}};"]
 
 
 def _kernel_text(layer: Layer) -> str:
@@ -366,8 +384,7 @@ def model_data(network: Network, layers: Sequence[Layer], plan: MemoryPlan) -> l
             for name, one in zip(_struct_names(layer), layer.structs, strict=True)
         ]
         data += [
-            Datum(f"{step['ident']}_in", "void *", len(step["inputs"]))
-            for step in _steps(network, layer, idents, plan)
+            Datum(f"{idents[name]}_in", "void *", len(inputs)) for name, inputs in _called(layer)
         ]
     data += [
         Datum("layers", "tk_layer", sum(len(layer.calls) or 1 for layer in layers)),

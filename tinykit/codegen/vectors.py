@@ -154,12 +154,12 @@ def _layer_crcs(network: Network, features: Int8Array) -> dict[str, int]:
 def _tables(vectors: Vectors) -> Iterator[tuple[str, str, NDArray[Any], str]]:
     """Name, C type, values and comment of the tables of vectors.c."""
     if len(vectors.features):
-        yield "features", "int8_t", vectors.features, "Inputs of the model."
-        yield "scores", "int8_t", vectors.scores, "What they must give."
+        yield "vector_features", "int8_t", vectors.features, "Inputs of the model."
+        yield "vector_scores", "int8_t", vectors.scores, "What they must give."
     if len(vectors.clips):
         crcs = np.array(vectors.clip_feature_crcs, np.uint32)
-        yield "samples", "int16_t", vectors.clips, "Recordings."
-        yield "features_crc", "uint32_t", crcs, "CRC-32 of the features of each."
+        yield "clip_samples", "int16_t", vectors.clips, "Recordings."
+        yield "clip_features_crc", "uint32_t", crcs, "CRC-32 of the features of each."
         yield "clip_scores", "int8_t", vectors.clip_scores, "What they must give."
 
 
