@@ -179,10 +179,11 @@ def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
 
 def _tflite_row(run: Run, features: Int8Array) -> Row:
     """An imported network is held against the very file that it came from."""
+    from tinykit.importer.run import MODEL
     from tinykit.network import run_tflite, to_tflite
     from tinykit.network.tflite_oracle import run_foreign
 
-    network, original = run.network, run.directory / "model.tflite"
+    network, original = run.network, run.directory / MODEL
     if original.exists():
         got = run_foreign(original.read_bytes(), features)
     else:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -187,10 +188,25 @@ class Frame:
             return tensor
         return self.emit(Reshape, [tensor], replace(tensor, shape=shape))
 
+    @contextmanager
+    def calibrated(self) -> Iterator[None]:
+        """Refuse the node where a constant cannot be derived from its scales (ValueError)."""
+        try:
+            yield
+        except ValueError as error:
+            raise refuse(self.node, f"{error}.", "Calibrate the model again.") from error
+
     def image(self, tensor: Tensor) -> Tensor:
         """With three axes: a row becomes one pixel."""
         shape = tensor.shape if len(tensor.shape) == 3 else (1, 1, *tensor.shape)
         return self.reshaped(tensor, shape)
+
+    def image_places(self, foreign: Shape, tensor: Tensor) -> list[int | None]:
+        """As `places_of`, for the image that `tensor` becomes."""
+        places = places_of(self.node, foreign)
+        if len(tensor.shape) == 3:
+            return places
+        return [None if place is None else 2 for place in places]
 
     def finish(self, tensor: Tensor) -> None:
         """`tensor` is the node's output."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.importer.fixed_point import EVERY, round_half_away
-from tinykit.importer.frame import Frame, places_of, refuse, shape_here
+from tinykit.importer.frame import Frame, refuse, shape_here
 from tinykit.network import shapes
 from tinykit.network.ops import (
     AvgPool2D,
@@ -31,9 +31,15 @@ from tinykit.network.requantize import (
 )
 
 _MOST_SUMS = 1 << 25
+_ENDS: dict[str, tuple[float | None, float | None]] = {
+    "NONE": (None, None),
+    "RELU": (0.0, None),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
 
 
-def integer_of(real: float, like: Tensor) -> int:
+def _integer_of(real: float, like: Tensor) -> int:
     """The integer nearest to `real` on a tensor's scale, not clamped; the quotient is float32."""
     quotient = np.float32(real) / np.float32(like.scale)
     return like.zero_point + int(round_half_away(np.asarray(quotient, np.float64)))
@@ -46,18 +52,17 @@ def clamp_of(frame: Frame, like: Tensor) -> tuple[int, int]:
     """
 
     name = frame.node.attributes.get("fused_activation", "NONE")
-    ends = {
-        "NONE": (None, None),
-        "RELU": (0.0, None),
-        "RELU6": (0.0, 6.0),
-        "RELU_N1_TO_1": (-1.0, 1.0),
-    }
-    if name not in ends:
+    if name not in _ENDS:
         raise refuse(frame.node, f"fuses {name}.", "Use a RELU or RELU6, or a layer of its own.")
-    low, high = ends[name]
+    return range_of(name, like)
+
+
+def range_of(activation: str, like: Tensor) -> tuple[int, int]:
+    """Least and greatest output of a RELU, RELU6, RELU_N1_TO_1 or NONE on a tensor's scale."""
+    low, high = _ENDS[activation]
     return (
-        -128 if low is None else max(-128, integer_of(low, like)),
-        127 if high is None else min(127, integer_of(high, like)),
+        -128 if low is None else max(-128, _integer_of(low, like)),
+        127 if high is None else min(127, _integer_of(high, like)),
     )
 
 
@@ -80,11 +85,9 @@ def _window(frame: Frame, shape: tuple[int, ...], extent: tuple[int, int]) -> di
     return {"stride": stride, "padding": padding}
 
 
-def _weights(
-    frame: Frame, index: int, axis: int, channels: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _weights(frame: Frame, axis: int, channels: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """int8 values and float64 scales, (channels,) or (1,), of the node's weights."""
-    name = frame.node.inputs[index]
+    name = frame.node.inputs[1]
     values, tensor = frame.values(name, "a weight tensor"), frame.foreign(name)
     quantization = tensor.quantization
     if values.dtype != np.int8 or quantization is None:
@@ -144,7 +147,7 @@ def _layer(
     low, high = clamp_of(frame, like)
     dense = frame.node.kind == "FULLY_CONNECTED"
     channels = weight.shape[-1] if kind is DepthwiseConv2D else weight.shape[0]
-    try:
+    with frame.calibrated():
         step = requantize_from_scales(
             x.scale,
             scales,
@@ -154,8 +157,6 @@ def _layer(
             high=high,
             float32_product=dense,
         )
-    except ValueError as error:
-        raise refuse(frame.node, f"{error}.", "Calibrate the model again.") from error
     frame.finish(
         frame.emit(
             kind,
@@ -173,11 +174,11 @@ def _layer(
 
 def conv_2d(frame: Frame) -> None:
     """CONV_2D."""
-    node, options = frame.node, frame.node.attributes
+    node = frame.node
     filters = frame.foreign(node.inputs[1]).shape
     if len(filters) != 4:
         raise refuse(node, f"has weights of the shape {filters}.", "Convert the model again.")
-    weight, scales = _weights(frame, 1, 0, filters[0])
+    weight, scales = _weights(frame, 0, filters[0])
     x = frame.source(node.inputs[0])
     if weight.shape[3] != x.shape[-1]:
         raise refuse(
@@ -185,12 +186,12 @@ def conv_2d(frame: Frame) -> None:
             f"has filters of {weight.shape[3]} channels over {x.shape[-1]} (groups).",
             "Use a plain or a depthwise convolution.",
         )
-    _convolution(frame, Conv2D, x, weight, scales, (weight.shape[1], weight.shape[2]), options)
+    _convolution(frame, Conv2D, x, weight, scales, (weight.shape[1], weight.shape[2]))
 
 
 def depthwise_conv_2d(frame: Frame) -> None:
     """DEPTHWISE_CONV_2D."""
-    node, options = frame.node, frame.node.attributes
+    node = frame.node
     filters = frame.foreign(node.inputs[1]).shape
     x = frame.source(node.inputs[0])
     if len(filters) != 4 or filters[0] != 1 or filters[3] % x.shape[-1]:
@@ -199,12 +200,10 @@ def depthwise_conv_2d(frame: Frame) -> None:
             f"has weights of the shape {filters} for {x.shape[-1]} channels.",
             "Convert the model again.",
         )
-    weight, scales = _weights(frame, 1, 3, filters[3])
+    weight, scales = _weights(frame, 3, filters[3])
     kernel = (weight.shape[1], weight.shape[2])
     multiplier = filters[3] // x.shape[-1]
-    _convolution(
-        frame, DepthwiseConv2D, x, weight[0], scales, kernel, options, depth_multiplier=multiplier
-    )
+    _convolution(frame, DepthwiseConv2D, x, weight[0], scales, kernel, depth_multiplier=multiplier)
 
 
 def _convolution(
@@ -214,9 +213,9 @@ def _convolution(
     weight: NDArray[Any],
     scales: NDArray[Any],
     kernel: tuple[int, int],
-    options: Any,
     **fields: Any,
 ) -> None:
+    options = frame.node.attributes
     dilation = (max(1, int(options["dilation_h"])), max(1, int(options["dilation_w"])))
     extent = ((kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1)
     window = _window(frame, x.shape, extent)
@@ -234,7 +233,7 @@ def fully_connected(frame: Frame) -> None:
     filters = frame.foreign(node.inputs[1]).shape
     if len(filters) != 2:
         raise refuse(node, f"has weights of the shape {filters}.", "Convert the model again.")
-    weight, scales = _weights(frame, 1, 0, filters[0])
+    weight, scales = _weights(frame, 0, filters[0])
     x = frame.source(node.inputs[0])
     size = math.prod(x.shape)
     if size % weight.shape[1]:
@@ -278,11 +277,9 @@ def mean(frame: Frame) -> None:
     if any(not -rank <= axis < rank for axis in given):
         raise refuse(node, f"is over the axes {given} of {rank}.", "Convert the model again.")
     axes = sorted({axis % rank for axis in given})
-    places = places_of(node, foreign.shape)
     x = frame.source(node.inputs[0])
+    places = frame.image_places(foreign.shape, x)
     here = [places[axis] for axis in axes if foreign.shape[axis] > 1]
-    if len(x.shape) == 1:
-        here = [2 for _ in here]
     x = frame.image(x)
     over = tuple(sorted(axis for axis in here if axis is not None))
     count = math.prod(x.shape[axis] for axis in over)
@@ -290,10 +287,8 @@ def mean(frame: Frame) -> None:
         raise refuse(node, f"is over {count} values.", f"Use at most {_MOST_SUMS >> 8}.")
     like = frame.like(node.outputs[0])
     sums = np.arange(-128 * count, 127 * count + 1)
-    try:
+    with frame.calibrated():
         outputs = _means(sums, count, x, like)
-    except ValueError as error:
-        raise refuse(node, f"{error}.", "Calibrate the model again.") from error
     sides = tuple(1 if axis in over else side for axis, side in enumerate(x.shape))
     result = replace(like, shape=sides)
     unchanged = (x.scale, x.zero_point) == (like.scale, like.zero_point)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinykit.importer.frame import Frame, places_of, refuse
 from tinykit.importer.lower_layers import clamp_of, shape_of_output
-from tinykit.network.ops import Concat, Pad, ResizeNearest, Slice, Tensor, Transpose
+from tinykit.network.ops import Concat, Pad, ResizeNearest, Slice, Transpose
 
 
 def reshape(frame: Frame) -> None:
@@ -32,7 +32,7 @@ def pad(frame: Frame) -> None:
         raise refuse(node, f"pads {foreign} by {amounts}.", "Convert the model again.")
     x = frame.source(node.inputs[0])
     padding = [0] * 6
-    for pair, place in zip(amounts, _image_places(frame, foreign, x), strict=True):
+    for pair, place in zip(amounts, frame.image_places(foreign, x), strict=True):
         if place is None and any(pair):
             raise refuse(node, "pads the batch.", "Pad height, width or channels only.")
         if place is not None:
@@ -45,21 +45,13 @@ def pad(frame: Frame) -> None:
     frame.finish(frame.emit(Pad, [x], replace(x, shape=sides), padding=tuple(padding), value=value))
 
 
-def _image_places(frame: Frame, foreign: tuple[int, ...], x: Tensor) -> list[int | None]:
-    """As `places_of`, for the image that `x` becomes."""
-    places = places_of(frame.node, foreign)
-    if len(x.shape) == 3:
-        return places
-    return [None if place is None else 2 for place in places]
-
-
 def slices(frame: Frame) -> None:
     """SLICE and STRIDED_SLICE."""
     node = frame.node
     foreign = frame.foreign(node.inputs[0]).shape
     begin, step, size = slice_ranges(frame, foreign)
     x = frame.source(node.inputs[0])
-    places = _image_places(frame, foreign, x)
+    places = frame.image_places(foreign, x)
     x = frame.image(x)
     starts, steps, sides = [0, 0, 0], [1, 1, 1], list(x.shape)
     for axis, place in enumerate(places):

@@ -19,7 +19,7 @@ from tinykit.importer.fixed_point import (
     tabulate,
 )
 from tinykit.importer.frame import Frame, places_of, refuse
-from tinykit.importer.lower_layers import clamp_of, integer_of
+from tinykit.importer.lower_layers import clamp_of, range_of
 from tinykit.network import shapes
 from tinykit.network.interpreter import run_op
 from tinykit.network.ops import (
@@ -44,8 +44,7 @@ def elementwise(frame: Frame) -> None:
     names = list(node.inputs)
     like = frame.like(node.outputs[0])
     constant = [frame.foreign(name).data for name in names]
-    swapped = kind in (Add, Mul) and _is_smaller(frame, names)
-    if swapped:
+    if kind in (Add, Mul) and _is_smaller(frame, names):
         names.reverse()
         constant.reverse()
     likes = [frame.like(name) for name in names]
@@ -72,20 +71,16 @@ def _fields(
 ) -> dict[str, Any]:
     """The constants of the operator; products and quotients of scales are float32 in TFLite."""
     first, second, out = (np.float32(one.scale) for one in (*inputs, like))
-    try:
+    low, high = (-128, 127) if kind is PRelu else clamp_of(frame, like)
+    with frame.calibrated():
         if kind in (Add, Sub):
-            low, high = clamp_of(frame, like)
             scales = (inputs[0].scale, inputs[1].scale)
             return {"rescale": add_rescale(scales, like.scale, low=low, high=high)}
         if kind is Mul:
-            low, high = clamp_of(frame, like)
             reals = [float(first * second / out)]
         else:
-            low, high = -128, 127
             reals = [float(first / out), float(first * second / out)]
         multiplier, shift = quantize_multipliers(reals)
-    except ValueError as error:
-        raise refuse(frame.node, f"{error}.", "Calibrate the model again.") from error
     return {"requantize": Requantize(multiplier=multiplier, shift=shift, low=low, high=high)}
 
 
@@ -146,27 +141,19 @@ def _expanded(frame: Frame, name: str, tensor: Tensor, shape: tuple[int, ...]) -
 
 def activation(frame: Frame) -> None:
     """RELU, RELU6, RELU_N1_TO_1, LEAKY_RELU, LOGISTIC, TANH, HARD_SWISH, QUANTIZE: a Lookup."""
-    node, x = frame.node, frame.source(frame.node.inputs[0])
-    like = frame.like(node.outputs[0])
-    ends = ((x.scale, x.zero_point), (like.scale, like.zero_point))
-    try:
-        table = _activation_table(frame, x, like, *ends)
-    except ValueError as error:
-        raise refuse(node, f"{error}.", "Calibrate the model again.") from error
-    if ends[0] == ends[1] and np.array_equal(table, EVERY):
+    x, like = frame.source(frame.node.inputs[0]), frame.like(frame.node.outputs[0])
+    with frame.calibrated():
+        table = _activation_table(frame, x, like)
+    unchanged = (x.scale, x.zero_point) == (like.scale, like.zero_point)
+    if unchanged and np.array_equal(table, EVERY):
         frame.finish(x)
         return
     frame.finish(frame.emit(Lookup, [x], replace(like, shape=x.shape), table=table))
 
 
-def _activation_table(
-    frame: Frame,
-    x: Tensor,
-    like: Tensor,
-    source: tuple[float, int],
-    result: tuple[float, int],
-) -> NDArray[np.int8]:
+def _activation_table(frame: Frame, x: Tensor, like: Tensor) -> NDArray[np.int8]:
     kind = frame.node.kind
+    source, result = (x.scale, x.zero_point), (like.scale, like.zero_point)
     if kind == "LOGISTIC":
         return tabulate(logistic, source, result)
     if kind == "TANH":
@@ -177,16 +164,12 @@ def _activation_table(
         return leaky_relu(source, result, float(frame.node.attributes["alpha"]))
     centred = EVERY - x.zero_point
     if kind == "QUANTIZE":
-        return rescaled(
-            centred, float(np.float32(x.scale)) / float(np.float32(like.scale)), result[1]
-        )
-    low, high = {"RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}[kind]
-    bottom = max(-128, integer_of(low, like))
-    top = 127 if high is None else min(127, integer_of(high, like))
+        factor = float(np.float32(x.scale)) / float(np.float32(like.scale))
+        return rescaled(centred, factor, like.zero_point)
     # A quotient beyond float32 is infinite, which `rescaled` refuses.
     with np.errstate(over="ignore"):
         factor = float(np.float32(x.scale) / np.float32(like.scale))
-    return rescaled(centred, factor, result[1], bottom, top)
+    return rescaled(centred, factor, like.zero_point, *range_of(kind, like))
 
 
 def softmax(frame: Frame) -> None:
@@ -199,8 +182,6 @@ def softmax(frame: Frame) -> None:
             f"gives the scale {like.scale} and the zero point {like.zero_point}.",
             "TFLite's int8 SOFTMAX gives 1/256 and -128; convert the model again.",
         )
-    try:
+    with frame.calibrated():
         table = softmax_exponentials(x.scale, float(node.attributes["beta"]) or 1.0)
-    except ValueError as error:
-        raise refuse(node, f"{error}.", "Calibrate the model again.") from error
     frame.finish(frame.emit(Softmax, [x], replace(like, shape=x.shape), exponentials=table))
