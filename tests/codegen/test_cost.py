@@ -134,7 +134,7 @@ def test_coefficients_are_instructions():
             if one in ("m4", "rv32imc")
             else pytest.mark.xfail(strict=True, reason="benchmarks/fit_cost.py is due"),
         )
-        for one in ("m0", "m3", "m4", "m7", "m33", "m55", "rv32imc", "rv32imac_zbb")
+        for one in SEEN
     ],
 )
 def test_whatever_can_run_has_a_prediction(core):

@@ -13,6 +13,7 @@ from tinykit.boards import Board, list_boards, load_board
 from tinykit.codegen.project import generate
 from tinykit.codegen.vectors import make_vectors
 from tinykit.emulators.renode import Renode
+from tinykit.network import Network
 from tinykit.network.ops import (
     Add,
     Concat,
@@ -78,19 +79,26 @@ def test_random_ops_and_widths_on_every_core(board_id: str, seed: int, tmp_path:
     assert len(result.measurement.layers) == len(project.metadata["layers"])
 
 
-@pytest.mark.parametrize("board_id", QEMU_BOARDS)
-def test_one_bit_values_on_cores_with_and_without_popcount(board_id: str, tmp_path: Path) -> None:
-    """Binary convolutions, pools and a head; the estimate of flash and RAM holds for them too."""
-    rng, board = np.random.default_rng(4), load_board(board_id)
-    network = random_binary_network(rng, depth=4)
+def _is_exact_to_the_byte(
+    network: Network, board: Board, rng: np.random.Generator, folder: Path
+) -> None:
+    """A board gives the interpreter's integers, and takes the flash and RAM that were foretold."""
     vectors = make_vectors(network, random_input(rng, network.tensor(network.input), 3))
-    project = generate(network, board, tmp_path / "project", vectors=vectors)
+    project = generate(network, board, folder, vectors=vectors)
     firmware = Firmware(project.directory, board, project.metadata, None)
     build = build_firmware(firmware)
     result = run_firmware(firmware, build, emulator="qemu")
     assert result.differences == []
     assert result.compared == 3
     assert (build.flash, build.ram) == (project.sizes.flash, project.sizes.ram)
+
+
+@pytest.mark.parametrize("board_id", QEMU_BOARDS)
+def test_one_bit_values_on_cores_with_and_without_popcount(board_id: str, tmp_path: Path) -> None:
+    """Binary convolutions, pools and a head; the estimate of flash and RAM holds for them too."""
+    rng, board = np.random.default_rng(4), load_board(board_id)
+    network = random_binary_network(rng, depth=4)
+    _is_exact_to_the_byte(network, board, rng, tmp_path / "project")
 
 
 @pytest.mark.parametrize("board_id", QEMU_BOARDS)
@@ -106,14 +114,7 @@ def test_operators_of_imported_models_on_every_core(board_id: str, tmp_path: Pat
     builder.back_to(start).multiply(mask).add(start, kind=Sub).reduce([1], jumps=True)
     network = builder.dense(7, relu=False).softmax().build()
     assert {Constant, *_IMPORTED} <= {type(op) for op in network.ops}
-    vectors = make_vectors(network, random_input(rng, network.tensor(network.input), 3))
-    project = generate(network, board, tmp_path / "project", vectors=vectors)
-    firmware = Firmware(project.directory, board, project.metadata, None)
-    build = build_firmware(firmware)
-    result = run_firmware(firmware, build, emulator="qemu")
-    assert result.differences == []
-    assert result.compared == 3
-    assert (build.flash, build.ram) == (project.sizes.flash, project.sizes.ram)
+    _is_exact_to_the_byte(network, board, rng, tmp_path / "project")
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -31,25 +32,20 @@ _NEVER_MADE = {"SQUEEZE", "EXPAND_DIMS"}
 def models(shared_folder: Path) -> Path:
     """The folder of all models; made once, by whichever process of the test run comes first."""
     folder = shared_folder / "converted"
-    lock = shared_folder / "converted.lock"
-    try:
-        lock.touch(exist_ok=False)
-    except FileExistsError:
-        while not (folder / "done").exists():
-            if (folder / "failed").exists():
-                pytest.fail("another process could not convert the models")
-            os.sched_yield()
-        return folder
-    folder.mkdir()
-    made = subprocess.run(
-        [sys.executable, "-m", "tests.importer.models", str(folder)],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    (folder / ("failed" if made.returncode else "done")).touch()
-    assert made.returncode == 0, made.stderr[-3000:]
+    done = folder / "done"
+    with (shared_folder / "converted.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            folder.mkdir(exist_ok=True)
+            made = subprocess.run(
+                [sys.executable, "-m", "tests.importer.models", str(folder)],
+                capture_output=True,
+                text=True,
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            )
+            assert made.returncode == 0, made.stderr[-3000:]
+            done.touch()
     return folder
 
 
