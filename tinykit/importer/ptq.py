@@ -294,13 +294,7 @@ def _scales(scale: NDArray[np.float32], axis: int) -> Quantization:
 
 def needs_calibration(graph: Graph) -> bool:
     """Whether the graph computes in floats, and so has to be quantized with representative data."""
-    inner = [
-        graph.tensors[name]
-        for node in graph.nodes
-        if node.kind not in ("QUANTIZE", "DEQUANTIZE")
-        for name in node.outputs
-    ]
-    return any(tensor.dtype == "float32" for tensor in inner)
+    return not graph.is_quantized
 
 
 def refuse_without_data(graph: Graph) -> TinykitError:

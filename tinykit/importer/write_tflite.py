@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinykit.importer.graph import Graph, GraphTensor, Node
-from tinykit.importer.tflite_schema import SCHEMA
+from tinykit.importer.tflite_schema import OPTIONS_OF, SCHEMA
 from tinykit.network.tflite_writer import FileGraph, FileTensor, serialise
 
-_TABLES = {
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "AVERAGE_POOL_2D": "Pool2DOptions",
-    "MAX_POOL_2D": "Pool2DOptions",
-    "MEAN": "ReducerOptions",
-}
+_TABLES = {**OPTIONS_OF, "RESHAPE": "ReshapeOptions", "SQUEEZE": "SqueezeOptions"}
 _NAMES = {
     "fused_activation": "FusedActivationFunction",
     "filter_h": "FilterHeight",
@@ -62,12 +56,9 @@ def _file_tensor(tensor: GraphTensor) -> FileTensor:
 
 def _options(node: Node) -> tuple[str, dict[str, Any]]:
     """The table of a node's options, "" for none, and its fields by the schema's names."""
-    table = _TABLES.get(node.kind) or "".join(p.capitalize() for p in node.kind.split("_"))
-    table = table if table.endswith("Options") else f"{table}Options"
-    if table not in SCHEMA:
-        return "", {}
+    table = _TABLES.get(node.kind, "")
     values: dict[str, Any] = {}
-    for field in SCHEMA[table]:
+    for field in SCHEMA.get(table, ()):
         name = field.partition(":")[0]
         if name in node.attributes:
             value = node.attributes[name]
