@@ -64,7 +64,9 @@ def read_answer(receive: Callable[[int], bytes]) -> list[str]:
     """Lines up to "m-ready"."""
     text = b""
     while not text.endswith(b"m-ready\r\n"):
-        text += receive(1)
+        part = receive(1)
+        assert part, f"the line ended after {text!r}"
+        text += part
     return text.decode().split("\r\n")[:-2]
 
 
@@ -149,11 +151,19 @@ def test_the_command_serves_qemu_until_it_is_told_to_end(
     command = [sys.executable, "-m", "tinykit", "mlperf", str(run.directory), "--task", "kws01"]
     command += ["--board", load_board("mps2_an386").id, "--emulator", "qemu", "--serve"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # A shell's background jobs ignore interrupts, and would leave that to the server.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as server:
-        assert server.stdout is not None
-        line, receive = _terminal(server.stdout.readline().strip())
-        converse(lambda data: os.write(line, data), receive)
-        os.close(line)
-        server.send_signal(number)
-        assert server.wait(PATIENCE) == 130
+        try:
+            assert server.stdout is not None
+            line, receive = _terminal(server.stdout.readline().strip())
+            converse(lambda data: os.write(line, data), receive)
+            os.close(line)
+            server.send_signal(number)
+            assert server.wait(PATIENCE) == 130
+        finally:
+            server.terminate()
