@@ -43,4 +43,7 @@ def import_model(
         rows.append((node, ", ".join(ops) or "-", shape, macs, size))
     columns = ("layer of the model", "became", "output", "MACs", "parameter bytes")
     show_table(model.name, columns, rows, right=2)
+    if imported.removed:
+        count, layers = sum(imported.removed.values()), len(imported.removed)
+        show(f"{count} channels of {layers} layers do not depend on the input: taken out")
     show(f"run: [bold]{directory}[/bold]   next: tinykit run {directory} --board mps2_an386")

@@ -16,6 +16,7 @@ from tinykit.importer.frame import Frame, refuse
 from tinykit.importer.graph import Graph, Node
 from tinykit.network import Network
 from tinykit.network.ops import Lookup
+from tinykit.network.prune import prune
 from tinykit.network.shapes import same_padding
 from tinykit.network.validate import MAX_SIDE
 
@@ -71,10 +72,13 @@ class Imported:
         network: the Network.
         became: for each node of the graph, in order, its name and the operators that it gave;
             none where it vanished into another or was a mere shape.
+        removed: how many output channels that say nothing were taken out, by operator of the
+            Network; see `tinykit.network.prune`.
     """
 
     network: Network
     became: tuple[tuple[str, tuple[str, ...]], ...]
+    removed: Mapping[str, int]
 
 
 def lower(
@@ -114,9 +118,9 @@ def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> I
             continue
         else:
             SUPPORTED[node.kind](frame)
-    network = _network(frame, entry, result, labels, metadata)
+    pruned = prune(_network(frame, entry, result, labels, metadata))
     became = tuple((name, tuple(ops)) for name, ops in frame.became.items())
-    return Imported(network, became)
+    return Imported(pruned.network, became, pruned.removed)
 
 
 def _pruned(graph: Graph) -> Graph:
