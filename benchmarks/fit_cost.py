@@ -7,8 +7,8 @@ Each firmware is a network of many layers with random shapes, strides, paddings 
 by a kernel drawn from all that can run it. What was counted stays in the folder --samples, so that
 a fit can be repeated after a change of the model; --fit-only does nothing else. --missing measures
 only operators of imported models, and fits only pieces that the core has no coefficients of: what
-to do when such a piece is new. Coefficients go to tinykit/codegen/cost.json, and the error of the
-fit by piece to stdout.
+to do when such a piece is new; --refit PIECE fits that as well. Coefficients go to
+tinykit/codegen/cost.json, and the error of the fit by piece to stdout.
 """
 
 from __future__ import annotations
@@ -594,6 +594,7 @@ def main() -> int:
     parser.add_argument("--samples", type=Path, default=Path("samples"), help="folder")
     parser.add_argument("--fit-only", action="store_true")
     parser.add_argument("--missing", action="store_true", help="leave known coefficients alone")
+    parser.add_argument("--refit", action="append", default=[], help="with --missing: a piece")
     options = parser.parse_args()
     options.samples.mkdir(parents=True, exist_ok=True)
     environment()
@@ -605,6 +606,7 @@ def main() -> int:
             collect(core, [one for one in seeds_of(options.firmwares) if one >= first], path)
         rows = read(core, path)
         fixed = known_pieces(core) if options.missing else {}
+        fixed = {piece: one for piece, one in fixed.items() if piece not in options.refit}
         found = {**fixed, **fit(rows, fixed)}
         save(core, found)
         report(core, rows, found)

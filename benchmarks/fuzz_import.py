@@ -4,8 +4,8 @@
 CORPUS is a folder that is filled with one small model for each operator first, if it is empty, and
 that grows with every input that reaches new code. Whatever the bytes are, the importer must refuse
 them with a TinykitError or give a Network that can be run; anything else ends the run and is kept
-as crash-* beside the corpus: another exception, more than five seconds of the processor, more than a
-gigabyte.
+as crash-* beside the corpus: another exception, more than five seconds of the processor's time,
+more than a gigabyte.
 """
 
 from __future__ import annotations
