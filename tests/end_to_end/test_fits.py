@@ -62,7 +62,10 @@ def test_all_boards_with_what_they_lack(tmp_path: Path, tinykit: Tinykit) -> Non
 def test_figures_are_those_of_later_stages(tmp_path: Path, tinykit: Tinykit) -> None:
     network, names = ds_cnn(16, "w4a8", blocks=2), ("mps2_an386", "virt_rv32imc")
     path = _saved(network, tmp_path)
-    found = _fits(tinykit, path, "-b", names[0], "-b", names[1])
+    inputs = ("--vectors", "4", "--clips", "1")
+    found = _fits(tinykit, path, "-b", names[0], "-b", names[1], *inputs)
+    without = _fits(tinykit, path, "-b", names[0])[names[0]]
+    assert without["flash_parts"]["vectors"] == 0 < found[names[0]]["flash_parts"]["vectors"]
     assert list(found) == list(names)
     for name, one in found.items():
         made = json.loads(tinykit("generate", path, "-b", name, "--json").stdout)

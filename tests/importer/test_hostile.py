@@ -185,3 +185,11 @@ def test_an_output_scale_beyond_float32_is_refused_without_a_warning(operator: s
     file.node(operator, [x], y, options, **({"Alpha": 0.5} if options else {}))
     with pytest.raises(TinykitError, match=operator):
         lower(parse_tflite(file.content(x, y)))
+
+
+def test_an_input_that_is_left_out_is_refused() -> None:
+    file = File()
+    x, y = file.tensor((1, 4), 0.1), file.tensor((1, 8), 0.1)
+    file.node("CONCATENATION", [x, -1], y, "ConcatenationOptions", Axis=1)
+    with pytest.raises(TinykitError, match="lacks an input"):
+        lower(parse_tflite(file.content(x, y)))

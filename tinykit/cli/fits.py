@@ -25,15 +25,16 @@ def fits(
         list[str] | None,
         typer.Option("--board", "-b", help="Only this board; may be given more than once."),
     ] = None,
-    vectors: Annotated[int, typer.Option(help="Test vectors that it embeds.", min=0)] = 4,
-    clips: Annotated[int, typer.Option(help="Recordings that it embeds.", min=0)] = 1,
+    vectors: Annotated[int, typer.Option(help="Test vectors that it embeds.", min=0)] = 0,
+    clips: Annotated[int, typer.Option(help="Recordings that it embeds.", min=0)] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Show flash, RAM and predicted time of a model on every board, without a build.
 
-    Flash and RAM are those of the firmware that `tinykit generate` writes: to the byte, for
-    tinykit's boards and the compilers that it was measured with. Instructions are predicted;
-    latency is an estimate from them, the board's clock and its mean cycles per instruction.
+    Flash and RAM are those of the firmware that `tinykit generate` writes, here without test input:
+    to the byte, for tinykit's boards and the compilers that it was measured with. Instructions are
+    predicted; latency is an estimate from them, the board's clock and its mean cycles per
+    instruction.
 
     Exit status 0: some board fits, or all that --board names. 3: none does, or one named does not.
 

@@ -88,7 +88,13 @@ class Frame:
         return self._node
 
     def foreign(self, name: str) -> GraphTensor:
-        """A tensor of the graph."""
+        """A tensor of the graph.
+
+        Raises:
+            TinykitError: an input that the node needs is left out.
+        """
+        if not name:
+            raise refuse(self.node, "lacks an input.", "The file is damaged; convert it again.")
         return self.graph.tensors[name]
 
     def like(self, name: str) -> Tensor:
