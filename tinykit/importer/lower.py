@@ -15,7 +15,7 @@ from tinykit.importer.fixed_point import EVERY
 from tinykit.importer.frame import Frame, refuse
 from tinykit.importer.graph import Graph, Node
 from tinykit.network import Network
-from tinykit.network.ops import Lookup
+from tinykit.network.ops import Lookup, Weighted
 from tinykit.network.shapes import same_padding
 from tinykit.network.validate import MAX_SIDE
 
@@ -71,10 +71,13 @@ class Imported:
         network: the Network.
         became: for each node of the graph, in order, its name and the operators that it gave;
             none where it vanished into another or was a mere shape.
+        quantization: what quantizing it here did and cost, for JSON; None where it came quantized
+            and nothing was asked.
     """
 
     network: Network
     became: tuple[tuple[str, tuple[str, ...]], ...]
+    quantization: Mapping[str, Any] | None = None
 
 
 def lower(
@@ -99,6 +102,23 @@ def lower(
     except TinykitError as error:
         where = f"{graph.source}: {error.where}" if error.where != graph.source else error.where
         raise TinykitError(error.what, where=where, remedy=error.remedy) from error
+
+
+def with_weight_bits(imported: Imported, bits: Mapping[str, int]) -> Imported:
+    """The same integers, with the weights of some nodes' layers packed at fewer bits.
+
+    Args:
+        imported: what was lowered.
+        bits: by node; all weights of the node fit.
+    """
+    widths = {op: bits[node] for node, ops in imported.became for op in ops if node in bits}
+    ops = tuple(
+        replace(op, weight_bits=widths[op.name])
+        if isinstance(op, Weighted) and op.name in widths
+        else op
+        for op in imported.network.ops
+    )
+    return replace(imported, network=replace(imported.network, ops=ops))
 
 
 def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> Imported:

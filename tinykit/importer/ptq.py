@@ -42,11 +42,13 @@ _UNCHANGED = {
     "STRIDED_SLICE",
     "RESIZE_NEAREST_NEIGHBOR",
 }
-_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+"""Nodes with weights, and the axis of the weights' output channels."""
 _VALUES = {"ADD", "SUB", "MUL", "PRELU", "CONCATENATION"}
 """What may read a constant as if it were an activation."""
 
-_MOST_BIAS = 1 << 29
+MOST_BIAS = 1 << 29
+"""What scales of weights keep biases below."""
 # Of a channel whose weights are all zero: its bias keeps this share of an output step.
 _DEAD_STEP = 1 / 256
 
@@ -195,7 +197,7 @@ class _Builder:
 
     def node(self, node: Node) -> Node:
         """The node on quantized tensors; adds its constants."""
-        if node.kind in _CHANNEL_AXIS:
+        if node.kind in CHANNEL_AXIS:
             return self._layer(node)
         names = list(node.inputs)
         for index, name in enumerate(names):
@@ -217,7 +219,7 @@ class _Builder:
         return self._add(node, tensor.name, levels.astype(np.int8), _one_scale(scale, zero_point))
 
     def _layer(self, node: Node) -> Node:
-        source, axis = node.inputs[0], _CHANNEL_AXIS[node.kind]
+        source, axis = node.inputs[0], CHANNEL_AXIS[node.kind]
         weight = self._reals(node, 1)
         bias = self._reals(node, 2).reshape(-1) if len(node.inputs) > 2 and node.inputs[2] else None
         if source not in self.tensors:
@@ -236,14 +238,14 @@ class _Builder:
         levels = np.clip(np.rint(weight / scale.reshape(sides)), -127, 127).astype(np.int8)
         inputs = [
             source,
-            self._add(node, node.inputs[1], levels, _scales(scale, axis)),
+            self._add(node, node.inputs[1], levels, channel_scales(scale, axis)),
         ]
         if bias is not None:
             steps = np.float32(input_scale) * scale
             whole = np.rint(bias / steps.astype(np.float64))
             limit = (1 << 31) - 1
             integers = np.clip(whole, -limit, limit).astype(np.int32)
-            inputs.append(self._add(node, node.inputs[2], integers, _scales(steps, 0)))
+            inputs.append(self._add(node, node.inputs[2], integers, channel_scales(steps, 0)))
         return replace(node, inputs=tuple(inputs))
 
     def _reals(self, node: Node, index: int) -> NDArray[np.float64]:
@@ -280,7 +282,7 @@ def weight_scales(
     largest = np.abs(rows).max(axis=1)
     if bias is not None:
         magnitude = np.abs(bias) if len(rows) == len(bias) else np.abs(bias).max(keepdims=True)
-        largest = np.maximum(largest, 127 * magnitude / (input_scale * _MOST_BIAS))
+        largest = np.maximum(largest, 127 * magnitude / (input_scale * MOST_BIAS))
     return np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
 
 
@@ -288,7 +290,8 @@ def _one_scale(scale: np.float32, zero_point: int) -> Quantization:
     return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
 
 
-def _scales(scale: NDArray[np.float32], axis: int) -> Quantization:
+def channel_scales(scale: NDArray[np.float32], axis: int) -> Quantization:
+    """Symmetric: a scale for each side of `axis`, or one in all."""
     return Quantization(scale, np.zeros(scale.size, np.int64), axis if scale.size > 1 else 0)
 
 
