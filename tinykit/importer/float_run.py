@@ -60,7 +60,14 @@ class FloatModel:
                 where=graph.source,
                 remedy=f"Replace them; known are {', '.join(sorted(KERNELS))}.",
             )
-        self._batches = carries_batch(self.graph)
+        try:
+            self._batches = carries_batch(self.graph)
+        except _CONTRADICTIONS as error:
+            raise TinykitError(
+                f"contradicts itself: {str(error)[:120]}.",
+                where=graph.source,
+                remedy="Convert the model again; the file is damaged.",
+            ) from error
         self._last_read = {name: at for at, n in enumerate(self.graph.nodes) for name in n.inputs}
 
     @property

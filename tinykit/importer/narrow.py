@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.importer.graph import Graph, GraphTensor, Node
-from tinykit.importer.ptq import CHANNEL_AXIS, MOST_BIAS, channel_scales
+from tinykit.importer.ptq import MOST_BIAS, channel_scales
+from tinykit.importer.real_graph import CHANNEL_AXIS
 from tinykit.importer.walk import Walk, weights_of
 
 Rows = NDArray[np.float64]

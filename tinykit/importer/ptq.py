@@ -21,6 +21,7 @@ from tinykit.errors import TinykitError
 from tinykit.importer.calibrate import parameters
 from tinykit.importer.frame import refuse
 from tinykit.importer.graph import Graph, GraphTensor, Node, Quantization
+from tinykit.importer.real_graph import CHANNEL_AXIS
 
 Range = tuple[float, float]
 
@@ -42,8 +43,6 @@ _UNCHANGED = {
     "STRIDED_SLICE",
     "RESIZE_NEAREST_NEIGHBOR",
 }
-CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
-"""Nodes with weights, and the axis of the weights' output channels."""
 _VALUES = {"ADD", "SUB", "MUL", "PRELU", "CONCATENATION"}
 """What may read a constant as if it were an activation."""
 

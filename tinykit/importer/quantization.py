@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
@@ -17,10 +16,11 @@ from tinykit.importer.float_run import FloatModel
 from tinykit.importer.graph import Graph
 from tinykit.importer.keep import sensitivities
 from tinykit.importer.lower import Imported, lower, with_weight_bits
-from tinykit.importer.narrowing import Narrowing
+from tinykit.importer.narrowing import Layers, Narrowing
 from tinykit.importer.options import OnStep, Options, silent
-from tinykit.importer.ptq import CHANNEL_AXIS, needs_calibration, quantize, refuse_without_data
-from tinykit.importer.report import layer_rows, stage_rows
+from tinykit.importer.ptq import needs_calibration, quantize, refuse_without_data
+from tinykit.importer.real_graph import CHANNEL_AXIS
+from tinykit.importer.report import layer_rows, stage_rows, weight_bytes
 from tinykit.importer.representative import (
     LEAST_TO_HOLD_OUT,
     Expected,
@@ -85,7 +85,7 @@ class _Work:
     """One model being quantized."""
 
     def __init__(self, graph: Graph, options: Options, floats: bool, on_step: OnStep) -> None:
-        self.source = graph.source
+        self.source = graph
         self.options = options
         self.floats = floats
         self.on_step = on_step
@@ -125,21 +125,22 @@ class _Work:
         for inputs in (self.data, self.held, self.test):
             if inputs is not None:
                 check_classes(inputs, len(eight.network.labels))
-        graph, layers, sensitivity = self.whole, {}, {}
-        if self.options.weights < 8:
-            graph, layers, sensitivity = self._narrow(eight)
+        narrow = self.options.weights < 8
+        graph, layers, sensitivity = self._narrow(eight) if narrow else (self.whole, {}, {})
         bits = {name: layer.bits for name, layer in layers.items()}
         last = with_weight_bits(lower(graph, labels=labels, metadata=metadata), bits)
         rows = layer_rows(self.given.graph, graph, last, layers, sensitivity)
         stages = stage_rows(
-            rows, floats=self.floats, narrow_bits=self.options.weights if layers else None
+            rows,
+            given_bytes=weight_bytes(self.source, self.given.graph) if self.floats else None,
+            narrow_bits=self.options.weights if layers else None,
         )
         self._judge(stages, eight, last)
         report = {"options": self._asked(), "stages": stages, "layers": rows}
         changed = self.floats or bool(layers)
         return Quantized(replace(last, quantization=report), graph if changed else None)
 
-    def _narrow(self, eight: Imported) -> tuple[Graph, dict[str, Any], dict[str, float]]:
+    def _narrow(self, eight: Imported) -> tuple[Graph, Layers, dict[str, float]]:
         """The graph with narrow weights in all layers but those that keep 8 bits."""
         names = [node.name for node in self.whole.nodes if node.kind in CHANNEL_AXIS]
         kept = {_layer_called(one, names) for one in self.options.keep_8}
@@ -168,15 +169,15 @@ class _Work:
                 return graph, layers, sensitivity
         raise TinykitError(
             f"loses {drop:.2f} points on {len(first)} inputs even with all layers at 8 bits.",
-            where=self.source,
+            where=self.source.source,
             remedy="Allow more with --max-drop, give more --data, or try another --calibration.",
         )
 
-    def _narrowed(self, names: set[str]) -> tuple[Graph, dict[str, Any]]:
+    def _narrowed(self, names: set[str]) -> tuple[Graph, Layers]:
         what = f"{self.options.weights}-bit weights"
         return self.narrowing.run(names, lambda done, total: self.on_step(what, done, total))
 
-    def _sensitivities(self, layers: dict[str, Any], data: Inputs) -> dict[str, float]:
+    def _sensitivities(self, layers: Layers, data: Inputs) -> dict[str, float]:
         done = 0
 
         def tick() -> None:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from tinykit.importer.compare import sqnr
-from tinykit.importer.graph import Graph
+from tinykit.importer.graph import Graph, Node
 from tinykit.importer.lower import Imported
 from tinykit.importer.narrowing import Layers
-from tinykit.importer.ptq import CHANNEL_AXIS
-from tinykit.importer.real_graph import real_graph
+from tinykit.importer.real_graph import CHANNEL_AXIS, real_graph
 from tinykit.network import shapes
 
 
@@ -58,18 +57,36 @@ def layer_rows(
     return rows
 
 
-def _layers(graph: Graph) -> list[Any]:
+def _layers(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if node.kind in CHANNEL_AXIS]
 
 
 def stage_rows(
-    rows: list[dict[str, Any]], *, floats: bool, narrow_bits: int | None
+    rows: list[dict[str, Any]], *, given_bytes: int | None, narrow_bits: int | None
 ) -> list[dict[str, Any]]:
-    """The stages that the model went through, and the bytes of its weights in each."""
-    weights = sum(row["weights"] for row in rows)
-    stages = [{"stage": "float", "weight_bytes": 4 * weights}] if floats else []
-    stages.append({"stage": "int8", "weight_bytes": weights})
+    """The stages that the model went through, and the bytes of its weights in each.
+
+    Args:
+        rows: of `layer_rows`.
+        given_bytes: of a float model's weights; None for one of int8.
+        narrow_bits: of the weights at the end, where they are not of 8 bits.
+    """
+    stages: list[dict[str, Any]] = []
+    if given_bytes is not None:
+        stages.append({"stage": "float", "weight_bytes": given_bytes})
+    stages.append({"stage": "int8", "weight_bytes": sum(row["weights"] for row in rows)})
     if narrow_bits is not None:
         packed = sum(row["weight_bytes"] for row in rows)
         stages.append({"stage": f"w{narrow_bits}", "weight_bytes": packed})
     return stages
+
+
+def weight_bytes(given: Graph, reals: Graph) -> int:
+    """Bytes that the weights take in the file: fewer than floats, where it has dynamic range.
+
+    Args:
+        given: as it was read.
+        reals: its `real_graph`.
+    """
+    weights = [given.tensors[node.inputs[1]].data for node in _layers(reals)]
+    return sum(data.nbytes for data in weights if data is not None)

@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.importer.float_run import Call, Floats, FloatModel
+from tinykit.importer.float_run import Call, FloatModel, Floats
 from tinykit.importer.graph import Graph, Node
-from tinykit.importer.ptq import CHANNEL_AXIS
+from tinykit.importer.real_graph import CHANNEL_AXIS
 
 
 def rows_of(weight: Floats, kind: str) -> NDArray[np.float64]:
