@@ -162,3 +162,16 @@ def test_a_mean_whose_factor_cannot_be_expressed_is_refused() -> None:
     file.node("MEAN", [x, file.constant([1, 2])], y, "ReducerOptions", KeepDims=False)
     with pytest.raises(TinykitError, match="MEAN"):
         lower(parse_tflite(file.content(x, y)))
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-38, 2e-9])
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_end_beyond_32_bits_is_refused(scale: float, fused: bool) -> None:
+    file = File()
+    x, y = file.tensor((1, 4), scale), file.tensor((1, 4), scale)
+    if fused:
+        file.node("ADD", [x, x], y, "AddOptions", FusedActivationFunction="RELU6")
+    else:
+        file.node("RELU6", [x], y)
+    with pytest.raises(TinykitError, match="cannot express in 32 bits"):
+        lower(parse_tflite(file.content(x, y)))

@@ -31,6 +31,7 @@ from tinykit.network.requantize import (
 )
 
 _MOST_SUMS = 1 << 25
+_INT32_END = 2.0**31
 _ENDS: dict[str, tuple[float | None, float | None]] = {
     "NONE": (None, None),
     "RELU": (0.0, None),
@@ -39,9 +40,20 @@ _ENDS: dict[str, tuple[float | None, float | None]] = {
 }
 
 
-def _integer_of(real: float, like: Tensor) -> int:
-    """The integer nearest to `real` on a tensor's scale, not clamped; the quotient is float32."""
-    quotient = np.float32(real) / np.float32(like.scale)
+def _integer_of(frame: Frame, real: float, like: Tensor) -> int:
+    """The integer nearest to `real` on a tensor's scale, not clamped; the quotient is float32.
+
+    Raises:
+        TinykitError: it is beyond 32 bits, where TFLite refuses too, or is not defined.
+    """
+    with np.errstate(over="ignore"):
+        quotient = np.float32(real) / np.float32(like.scale)
+    if abs(quotient) >= _INT32_END:
+        raise refuse(
+            frame.node,
+            f"ends at {real:g}, which a scale of {like.scale:g} cannot express in 32 bits.",
+            "Calibrate the model with data that reach this layer, and convert it again.",
+        )
     return like.zero_point + int(round_half_away(np.asarray(quotient, np.float64)))
 
 
@@ -54,15 +66,19 @@ def clamp_of(frame: Frame, like: Tensor) -> tuple[int, int]:
     name = frame.node.attributes.get("fused_activation", "NONE")
     if name not in _ENDS:
         raise refuse(frame.node, f"fuses {name}.", "Use a RELU or RELU6, or a layer of its own.")
-    return range_of(name, like)
+    return range_of(frame, name, like)
 
 
-def range_of(activation: str, like: Tensor) -> tuple[int, int]:
-    """Least and greatest output of a RELU, RELU6, RELU_N1_TO_1 or NONE on a tensor's scale."""
+def range_of(frame: Frame, activation: str, like: Tensor) -> tuple[int, int]:
+    """Least and greatest output of a RELU, RELU6, RELU_N1_TO_1 or NONE on a tensor's scale.
+
+    Raises:
+        TinykitError: the scale is too small for an end.
+    """
     low, high = _ENDS[activation]
     return (
-        -128 if low is None else max(-128, _integer_of(low, like)),
-        127 if high is None else min(127, _integer_of(high, like)),
+        -128 if low is None else max(-128, _integer_of(frame, low, like)),
+        127 if high is None else min(127, _integer_of(frame, high, like)),
     )
 
 

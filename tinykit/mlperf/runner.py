@@ -261,9 +261,13 @@ def _pieces(bench: Bench, inputs: InputSet | None, count: int) -> list[bytes]:
 
 
 def _spans(marks: Sequence[Mark]) -> list[int]:
-    """Instructions between the two timestamps of each window; there is one more, at the start."""
-    stamps = [mark.count for mark in marks if mark.kind == "timestamp"][1:]
-    return [end - start for start, end in zip(stamps[::2], stamps[1::2], strict=True)]
+    """Instructions between the two timestamps of each window; there is one more, at the start.
+
+    Each is marked before and after, and a window is what lies between: a line that is being sent
+    waits for the emulator's, and how long is nobody's figure.
+    """
+    stamps = [mark.count for mark in marks if mark.kind == "timestamp"][2:]
+    return [end - start for start, end in zip(stamps[1::4], stamps[2::4], strict=True)]
 
 
 def _require_equal(bench: Bench, index: int, got: Answer, right: Answer) -> None:

@@ -16,7 +16,7 @@ void tk_mark_layer(void);
 void tk_mark_frontend_begin(void);
 void tk_mark_frontend_end(void);
 
-// At a timestamp of a benchmark.
+// Before and after a timestamp of a benchmark.
 void tk_mark_timestamp(void);
 
 #endif

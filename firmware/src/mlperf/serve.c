@@ -24,17 +24,24 @@ typedef struct {
     bool inferred;
 } session;
 
+static void say_lap(void)
+{
+    const uint32_t micros = tk_port_micros();
+    tk_say("m-lap-us-");
+    tk_say_uint(micros);
+    tk_say("\r\n");
+}
+
+// Marked before and after: how long a line waits to be sent is not the program's.
 static void timestamp(const session *s)
 {
     tk_mark_timestamp();
     if (s->device->energy) {
         tk_port_timestamp_pin();
-        return;
+    } else {
+        say_lap();
     }
-    const uint32_t micros = tk_port_micros();
-    tk_say("m-lap-us-");
-    tk_say_uint(micros);
-    tk_say("\r\n");
+    tk_mark_timestamp();
 }
 
 static void say_profile(const session *s)
