@@ -52,15 +52,8 @@ class FloatModel:
                 where=graph.source,
                 remedy="Convert a model with one of each, for instance a part of it.",
             )
-        self.graph = real_graph(graph)
-        unknown = [node for node in self.graph.nodes if node.kind not in KERNELS]
-        if unknown:
-            raise TinykitError(
-                f"{len(unknown)} layers cannot be run: {', '.join(n.name for n in unknown[:12])}.",
-                where=graph.source,
-                remedy=f"Replace them; known are {', '.join(sorted(KERNELS))}.",
-            )
         try:
+            self.graph = real_graph(graph)
             self._batches = carries_batch(self.graph)
         except _CONTRADICTIONS as error:
             raise TinykitError(
@@ -68,6 +61,13 @@ class FloatModel:
                 where=graph.source,
                 remedy="Convert the model again; the file is damaged.",
             ) from error
+        unknown = [node for node in self.graph.nodes if node.kind not in KERNELS]
+        if unknown:
+            raise TinykitError(
+                f"{len(unknown)} layers cannot be run: {', '.join(n.name for n in unknown[:12])}.",
+                where=graph.source,
+                remedy=f"Replace them; known are {', '.join(sorted(KERNELS))}.",
+            )
         self._last_read = {name: at for at, n in enumerate(self.graph.nodes) for name in n.inputs}
 
     @property

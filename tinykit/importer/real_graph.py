@@ -69,9 +69,9 @@ def _real_tensor(tensor: GraphTensor) -> GraphTensor:
 
 def _with_real_bias(graph: Graph, node: Node, tensors: dict[str, GraphTensor]) -> tuple[str, ...]:
     """The node's inputs; an int32 bias becomes one of reals, added to `tensors`."""
-    if node.kind not in CHANNEL_AXIS or len(node.inputs) < 3 or not node.inputs[2]:
+    if node.kind not in CHANNEL_AXIS or len(node.inputs) < 3 or "" in node.inputs[:3]:
         return node.inputs
-    source, weight, bias = (graph.tensors[name] for name in node.inputs[:3] if name)
+    source, weight, bias = (graph.tensors[name] for name in node.inputs[:3])
     steps = [one.quantization for one in (source, weight)]
     if bias.data is None or bias.dtype != "int32" or steps[0] is None or steps[1] is None:
         return node.inputs
