@@ -28,7 +28,15 @@ Observer = Callable[[str, NDArray[np.float32]], None]
 # Elements of the largest tensor that one step of the batch may hold.
 _CHUNK_ELEMENTS = 1 << 20
 # What NumPy says of shapes, axes and types that do not go together, as only a bad file has them.
-_CONTRADICTIONS = (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, OverflowError)
+_CONTRADICTIONS = (
+    ValueError,
+    IndexError,
+    TypeError,
+    KeyError,
+    ZeroDivisionError,
+    OverflowError,
+    MemoryError,
+)
 
 
 class FloatModel:
@@ -216,15 +224,23 @@ class Call:
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 result = KERNELS[self.node.kind](self)
+            self.expect(result.shape)
         except _CONTRADICTIONS as error:
-            raise self._contradiction(str(error)[:120]) from error
-        wanted = math.prod(self.shape)
-        if result.size != wanted:
-            raise self._contradiction(f"it gives {result.size} values, not {wanted}")
+            raise refuse(
+                self.node,
+                f"cannot be computed: {str(error)[:120]}.",
+                "Convert the model again.",
+            ) from error
         return result
 
-    def _contradiction(self, why: str) -> TinykitError:
-        return refuse(self.node, f"cannot be computed: {why}.", "Convert the model again.")
+    def expect(self, shape: Sequence[int]) -> None:
+        """Refuse what would not have as many values as the graph says, before it takes memory.
+
+        Raises:
+            ValueError: so it is.
+        """
+        if math.prod(shape) != math.prod(self.shape):
+            raise ValueError(f"it gives {math.prod(shape)} values, not {math.prod(self.shape)}")
 
     def columns(self) -> Floats:
         """What the sums of a layer with weights are over: (positions, groups, inputs of a sum).
@@ -311,10 +327,17 @@ def _taps(
     if x.ndim != 4 or min(stride) < 1:
         raise refuse(call.node, f"slides over {x.shape} in steps of {stride}.", "Use an image.")
     extent = [(kernel[axis] - 1) * dilation[axis] + 1 for axis in (0, 1)]
+    edges = [(0, 0), (0, 0)]
     if options["padding"] == "SAME":
         edges = [same_padding(x.shape[1 + i], extent[i], stride[i]) for i in (0, 1)]
-        x = np.pad(x, ((0, 0), *edges, (0, 0)), constant_values=border)
-    last = [x.shape[1 + axis] - extent[axis] for axis in (0, 1)]
+    last = [x.shape[1 + i] + sum(edges[i]) - extent[i] for i in (0, 1)]
+    if min(last) < 0 or [one // step + 1 for one, step in zip(last, stride, strict=True)] != [
+        *call.shape[1:3]
+    ]:
+        raise ValueError(f"a window of {kernel} over {x.shape} does not give {call.shape}")
+    if any(max(pair) >= size for pair, size in zip(edges, extent, strict=True) if any(pair)):
+        raise ValueError(f"a window of {kernel} lies outside {x.shape}")
+    x = np.pad(x, ((0, 0), *edges, (0, 0)), constant_values=border) if any(map(any, edges)) else x
     return [
         x[
             :,
@@ -348,6 +371,7 @@ def _conv_2d(call: Call) -> Floats:
 def _depthwise_conv_2d(call: Call) -> Floats:
     x, weight = call.input(), call.input(1)
     multiplier = weight.shape[3] // x.shape[-1]
+    call.expect((*call.shape[:3], weight.shape[3]))
     x = np.repeat(x, multiplier, axis=-1) if multiplier > 1 else x
     kernel = (weight.shape[1], weight.shape[2])
     sums: Any = 0.0
@@ -362,7 +386,9 @@ def _depthwise_conv_2d(call: Call) -> Floats:
 
 def _fully_connected(call: Call) -> Floats:
     x, weight = call.input(), call.input(1)
-    return _with_bias(call, x.reshape(-1, weight.shape[1]) @ weight.T).reshape(call.shape)
+    rows = x.reshape(-1, weight.shape[1])
+    call.expect((len(rows), len(weight)))
+    return _with_bias(call, rows @ weight.T).reshape(call.shape)
 
 
 def _pool(call: Call) -> Floats:
@@ -383,9 +409,10 @@ def _mean(call: Call) -> Floats:
 
 
 def _pad(call: Call) -> Floats:
-    amounts = np.reshape(call.integers(1), (-1, 2))
+    x, amounts = call.input(), np.reshape(call.integers(1), (-1, 2))
+    call.expect([side + int(sum(pair)) for side, pair in zip(x.shape, amounts, strict=True)])
     value = float(call.input(2).reshape(-1)[0]) if call.node.kind == "PADV2" else 0.0
-    return np.pad(call.input(), amounts, constant_values=value)
+    return np.pad(x, amounts, constant_values=value)
 
 
 def _slice(call: Call) -> Floats:
@@ -426,8 +453,9 @@ def _leaky_relu(call: Call) -> Floats:
 
 
 def _prelu(call: Call) -> Floats:
-    x = call.input()
-    return np.where(x >= 0, x, x * call.input(1))
+    x, slope = call.input(), call.input(1)
+    call.expect(np.broadcast_shapes(x.shape, slope.shape))
+    return np.where(x >= 0, x, x * slope)
 
 
 def _logistic(call: Call) -> Floats:
@@ -448,7 +476,9 @@ def _clamped(call: Call) -> Floats:
 
 def _elementwise(call: Call) -> Floats:
     functions: dict[str, np.ufunc] = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}
-    return call.activated(functions[call.node.kind](call.input(), call.input(1)))
+    first, second = call.input(), call.input(1)
+    call.expect(np.broadcast_shapes(first.shape, second.shape))
+    return call.activated(functions[call.node.kind](first, second))
 
 
 def _reshape(call: Call) -> Floats:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.importer.frame import refuse
 from tinykit.importer.graph import Graph, GraphTensor, Node
-from tinykit.importer.ptq import MOST_BIAS, channel_scales
+from tinykit.importer.ptq import MOST_BIAS, bias_steps, channel_scales
 from tinykit.importer.real_graph import CHANNEL_AXIS
 from tinykit.importer.walk import Walk, weights_of
 
@@ -154,6 +155,12 @@ def measure(before: Walk, after: Walk, old: Node, new: Node, *, second: bool) ->
             product = product + _products(columns, sums)
             power = power + np.square(sums).sum(axis=0)
     mean, centre = np.asarray(total) / count, np.asarray(target) / count
+    if not (np.isfinite(mean).all() and np.isfinite(centre).all()):
+        raise refuse(
+            new,
+            "is not finite on the representative data.",
+            "Give data in the units that the model was trained with.",
+        )
     if not second:
         return Moments(mean, centre)
     covariance = np.asarray(square) / count - mean[:, :, None] * mean[:, None, :]
@@ -207,7 +214,7 @@ def with_layer(graph: Graph, node: Node, layer: NarrowLayer) -> Graph:
         weights_of(layer.levels, old.shape, node.kind),
         channel_scales(layer.scale, CHANNEL_AXIS[node.kind]),
     )
-    steps = source.scale[0] * layer.scale
+    steps = bias_steps(node, float(source.scale[0]), layer.scale)
     whole = np.rint(layer.bias / steps.astype(np.float64))
     integers = np.clip(whole, -_INT32_MAX, _INT32_MAX).astype(np.int32)
     bias = GraphTensor(
@@ -225,5 +232,6 @@ def bounded_scales(
     scale: NDArray[np.float32], input_scale: float, bias: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Scales made coarser where the bias, on the scale input x weight, would leave int32."""
-    least = np.abs(bias) / (input_scale * MOST_BIAS)
-    return np.maximum(scale, least.astype(np.float32))
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        least = (np.abs(bias) / (input_scale * MOST_BIAS)).astype(np.float32)
+    return np.maximum(scale, least)

@@ -21,6 +21,7 @@ from tinykit.importer.narrow import (
     rounded,
     with_layer,
 )
+from tinykit.importer.ptq import bias_steps
 from tinykit.importer.walk import Walk, rows_of, weights_of
 
 # Values of one activation that a walk may hold for all inputs together.
@@ -91,11 +92,12 @@ class Narrowing:
         self, before: Node, node: Node, place: Node, walks: tuple[Walk, Walk] | None
     ) -> NarrowLayer:
         """The narrow form of a layer: `before` narrowing, now, and where its integers are."""
-        rows, bias = self._reals(before)
+        rows, bias = self.reals_of(before)
         source = self.whole.tensors[place.inputs[0]].quantization
         assert source is not None
         scale = least_error_scales(rows, self.bits)
         scale = bounded_scales(scale, float(source.scale[0]), bias)
+        bias_steps(place, float(source.scale[0]), scale)
         if walks is None:
             return NarrowLayer(rounded(rows, scale, self.bits), scale, bias, self.bits, "nearest")
         learned = self.rounding == "adaround" and rows.shape[1] <= adaround.MOST_INPUTS
@@ -108,7 +110,7 @@ class Narrowing:
         rounding = "adaround" if learned else "nearest"
         return NarrowLayer(levels, scale, corrected, self.bits, rounding)
 
-    def _reals(self, node: Node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def reals_of(self, node: Node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weights (channels, weights of each) and bias (channels,) of the model before."""
         tensors = self.given.graph.tensors
         weight = tensors[node.inputs[1]].data

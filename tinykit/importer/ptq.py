@@ -50,6 +50,7 @@ MOST_BIAS = 1 << 29
 """What scales of weights keep biases below."""
 # Of a channel whose weights are all zero: its bias keeps this share of an output step.
 _DEAD_STEP = 1 / 256
+_LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30
 
 
 def quantize(graph: Graph, ranges: Mapping[str, Range], *, dense_per_channel: bool = True) -> Graph:
@@ -231,7 +232,8 @@ class _Builder:
         scale = weight_scales(rows if per_channel else rows.reshape(1, -1), input_scale, bias)
         dead = ~rows.any(axis=1)
         if per_channel and dead.any():
-            scale[dead] = np.float32(output_scale / input_scale * _DEAD_STEP)
+            step = output_scale / input_scale * _DEAD_STEP
+            scale[dead] = np.float32(min(max(step, _LEAST_SCALE), _LARGEST_SCALE))
         sides = [1] * weight.ndim
         sides[axis] = scale.size
         levels = np.clip(np.rint(weight / scale.reshape(sides)), -127, 127).astype(np.int8)
@@ -240,7 +242,7 @@ class _Builder:
             self._add(node, node.inputs[1], levels, channel_scales(scale, axis)),
         ]
         if bias is not None:
-            steps = np.float32(input_scale) * scale
+            steps = bias_steps(node, input_scale, scale)
             whole = np.rint(bias / steps.astype(np.float64))
             limit = (1 << 31) - 1
             integers = np.clip(whole, -limit, limit).astype(np.int32)
@@ -283,6 +285,23 @@ def weight_scales(
         magnitude = np.abs(bias) if len(rows) == len(bias) else np.abs(bias).max(keepdims=True)
         largest = np.maximum(largest, 127 * magnitude / (input_scale * MOST_BIAS))
     return np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+
+
+def bias_steps(node: Node, input_scale: float, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scales (channels,) of a layer's bias: input x weight.
+
+    Raises:
+        TinykitError: one leaves what float32 can say.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        steps = np.float32(input_scale) * scale
+    if not (np.isfinite(steps) & (steps > 0) & np.isfinite(scale)).all():
+        raise refuse(
+            node,
+            "has inputs or weights too small or large for the scale of their product.",
+            "Train the model with inputs and weights of the order of 1.",
+        )
+    return steps
 
 
 def _one_scale(scale: np.float32, zero_point: int) -> Quantization:

@@ -90,7 +90,7 @@ class _Work:
         self.floats = floats
         self.on_step = on_step
         self.given = FloatModel(graph)
-        expected = _expected(graph, self.given)
+        expected = expected_inputs(graph, self.given)
         self.data: Inputs | None = None
         self.held: Inputs | None = None
         if options.data is not None:
@@ -218,7 +218,13 @@ class _Work:
         }
 
 
-def _expected(graph: Graph, model: FloatModel) -> Expected:
+def expected_inputs(graph: Graph, model: FloatModel) -> Expected:
+    """What inputs of a model look like: of its own type, or reals.
+
+    Args:
+        graph: as it was read.
+        model: made of it.
+    """
     tensor = graph.tensors[graph.inputs[0]]
     if tensor.quantization is None:
         return Expected(model.input_shape, tensor.dtype)
