@@ -23,11 +23,15 @@ MOST_INPUTS = 4096
 
 _LOW, _HIGH = -0.1, 1.1
 _RATE = 0.02
-_REGULARISER = 0.02
+# Of the error in units of the mean variance; random layers of 12 inputs come within a few percent of
+# the best of all roundings with it.
+_REGULARISER = 1.0
 _WARM_UP = 0.2
 _POWERS = (20.0, 2.0)
 # A share of the mean variance, added to all: data of few samples says nothing of most directions.
 _DAMPING = 0.01
+# Of the mean square, below which a variance is the rounding of sums.
+_LEAST_VARIANCE = 1e-10
 
 Floats = NDArray[Any]
 
@@ -56,7 +60,7 @@ def adaround(
     floor = np.minimum(np.floor(exact), most - 1)
     # Per channel in steps of its scale, over the mean variance: a gradient of the order of 1.
     variance = np.trace(moments.covariance, axis1=1, axis2=2).mean() / rows.shape[1]
-    if not variance > 0:
+    if not variance > _LEAST_VARIANCE * np.square(moments.mean).mean():
         return nearest
     damping = _DAMPING * variance
     matrices = (moments.covariance + damping * np.eye(rows.shape[1])) / variance
