@@ -112,5 +112,5 @@ def test_a_model_that_contradicts_itself_is_refused(graph: Graph, what: str) -> 
 
 def test_several_outputs_are_refused() -> None:
     graph = tiny("CONV_2D", (3, 2, 2, 2), (1, 3, 3, 3))
-    with pytest.raises(TinykitError, match="1 inputs and 2 outputs"):
+    with pytest.raises(TinykitError, match="has 2 outputs"):
         FloatModel(replace(graph, outputs=("y", "x")))

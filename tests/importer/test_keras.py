@@ -21,8 +21,8 @@ from tinykit.runs import open_run
 from tinykit.verify import verify
 
 
-@pytest.mark.parametrize("name", ["mobile.keras", "mobile.h5"])
-def test_a_saved_model_goes_all_the_way(models: Path, tmp_path: Path, name: str) -> None:
+def test_a_saved_model_goes_all_the_way(models: Path, tmp_path: Path) -> None:
+    name = "mobile.keras"
     np.save(tmp_path / "data.npy", np.random.default_rng(0).normal(0, 1, (30, 16, 16, 3)))
     options = Options(data=tmp_path / "data.npy", weights=4)
     directory, imported = import_run(models / "keras" / name, tmp_path / "run", options=options)
@@ -35,9 +35,9 @@ def test_a_saved_model_goes_all_the_way(models: Path, tmp_path: Path, name: str)
 
 
 def test_a_saved_model_is_what_the_converter_makes_of_it(models: Path) -> None:
-    content = keras_to_tflite(models / "keras" / "conv_1d.keras")
-    x = np.random.default_rng(0).normal(0, 1, (5, 20, 3)).astype(np.float32)
-    want = run_foreign((models / "float" / "conv_1d.tflite").read_bytes(), x)
+    content = keras_to_tflite(models / "keras" / "mobile.h5")
+    x = np.random.default_rng(0).normal(0, 1, (5, 16, 16, 3)).astype(np.float32)
+    want = run_foreign((models / "float" / "mobile.tflite").read_bytes(), x)
     assert np.allclose(run_foreign(content, x), want, atol=1e-5)
 
 
@@ -87,9 +87,9 @@ def test_broken_files_are_refused(models: Path, tmp_path: Path) -> None:
         with pytest.raises(TinykitError, match="is no Keras model") as caught:
             keras_to_tflite(tmp_path / name)
         assert caught.value.remedy
-    for name, text in (("list.keras", b"[]"), ("deep.keras", b"[" * 100000), ("no.keras", b"{")):
+    for name, text in (("deep.keras", b"[" * 100000), ("no.keras", b"{")):
         path = rewritten(source, tmp_path / name, {"config.json": text})
-        with pytest.raises(TinykitError):
+        with pytest.raises(TinykitError, match="is no Keras model"):
             keras_to_tflite(path)
     with pytest.raises(TinykitError, match="is not there"):
         keras_to_tflite(tmp_path / "missing.keras")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.importer.models import DYNAMIC, MODELS
+from tests.importer.models import DYNAMIC, ENDS, MODELS
+from tests.importer.test_hostile import mutated
+from tests.importer.test_operators import OPERATORS
 from tinykit.errors import TinykitError
 from tinykit.importer.calibrate import METHODS, Method, calibrate, least_error, parameters
 from tinykit.importer.float_run import FloatModel
 from tinykit.importer.lower import lower
 from tinykit.importer.options import Options
 from tinykit.importer.ptq import quantize
+from tinykit.importer.real_graph import real_graph
 from tinykit.importer.representative import Expected, load_inputs
 from tinykit.importer.run import MODEL, REPORT, import_run
 from tinykit.importer.tflite_reader import parse_tflite, read_tflite
@@ -223,3 +227,43 @@ def test_bad_inputs_are_refused_and_nothing_is_unpickled(tmp_path: Path) -> None
         with pytest.raises(TinykitError, match=why) as caught:
             load_inputs(tmp_path / name, EXPECTED)
         assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_verify_holds_other_ends_against_the_file(models: Path, tmp_path: Path, name: str) -> None:
+    directory, _ = import_run(models / f"{name}.tflite", tmp_path / "run")
+    agreement = verify(open_run(directory), [])
+    assert agreement.exact
+    assert agreement.rows[-1].inputs == 100
+    assert agreement.rows[-1].exact
+
+
+def test_a_bias_is_on_the_scale_of_its_layer_whatever_the_file_says(models: Path) -> None:
+    graph = read_tflite(models / "dense.tflite")
+    tensors = {
+        name: replace(tensor, quantization=None) if tensor.dtype == "int32" else tensor
+        for name, tensor in graph.tensors.items()
+    }
+    x = np.random.default_rng(0).normal(0, 1, (5, 17)).astype(np.float32)
+    plain = FloatModel(replace(graph, tensors=tensors)).run(x)
+    assert np.allclose(plain, FloatModel(graph).run(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_damaged_float_models_are_refused_or_quantized(operator: str) -> None:
+    rng = np.random.default_rng(list(operator.encode()))
+    data = to_tflite(real_graph(parse_tflite(OPERATORS[operator](rng))))
+    assert quantized(data)
+    kept = sum(quantized(mutated(data, data, rng)) for _ in range(15))
+    assert kept < 15
+
+
+def quantized(data: bytes) -> bool:
+    """Whether a float model is taken; any error but a TinykitError is the test's."""
+    try:
+        model = FloatModel(parse_tflite(data))
+        x = np.random.default_rng(0).normal(0, 1, (2, *model.input_shape)).astype(np.float32)
+        lower(quantize(model.graph, calibrate(model, x, "mse")))
+    except TinykitError:
+        return False
+    return True

@@ -23,8 +23,7 @@ MOST_INPUTS = 4096
 
 _LOW, _HIGH = -0.1, 1.1
 _RATE = 0.02
-# Of the error in units of the mean variance; random layers of 12 inputs come within a few percent of
-# the best of all roundings with it.
+# In units of the mean variance times the scale squared; random layers come near the best rounding.
 _REGULARISER = 1.0
 _WARM_UP = 0.2
 _POWERS = (20.0, 2.0)

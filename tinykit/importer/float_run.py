@@ -19,6 +19,7 @@ from tinykit.errors import TinykitError
 from tinykit.importer import lower_moves
 from tinykit.importer.frame import Frame, refuse
 from tinykit.importer.graph import Graph, Node
+from tinykit.importer.lower import pruned
 from tinykit.importer.real_graph import real_graph
 from tinykit.network.shapes import same_padding
 
@@ -50,18 +51,12 @@ class FloatModel:
         graph: the model with reals only, see `real_graph`.
 
     Raises:
-        TinykitError: an operator is not known here, or there are several inputs or outputs.
+        TinykitError: an operator is not known here, or see `pruned`.
     """
 
     def __init__(self, graph: Graph) -> None:
-        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-            raise TinykitError(
-                f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs.",
-                where=graph.source,
-                remedy="Convert a model with one of each, for instance a part of it.",
-            )
         try:
-            self.graph = real_graph(graph)
+            self.graph = real_graph(pruned(graph))
             self._batches = carries_batch(self.graph)
         except _CONTRADICTIONS as error:
             raise TinykitError(

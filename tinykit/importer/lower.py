@@ -95,7 +95,7 @@ def lower(
         TinykitError: a layer is not supported; all such layers are named. Or the graph has
             several inputs or outputs, or a layer's numbers leave what a Network can express.
     """
-    graph = _pruned(graph)
+    graph = pruned(graph)
     _check_kinds(graph)
     try:
         return _lowered(graph, labels, dict(metadata or {}))
@@ -139,8 +139,12 @@ def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> I
     return Imported(network, became)
 
 
-def _pruned(graph: Graph) -> Graph:
-    """Without nodes whose outputs nothing needs."""
+def pruned(graph: Graph) -> Graph:
+    """Without nodes whose outputs nothing needs.
+
+    Raises:
+        TinykitError: there are several inputs or outputs, or one does not depend on the other.
+    """
     for end, names in (("input", graph.inputs), ("output", graph.outputs)):
         if len(names) != 1 or not names[0]:
             raise TinykitError(

@@ -85,7 +85,7 @@ class Narrowing:
             return None
         tensors = model.graph.tensors
         sizes = [int(np.prod(tensors[n].shape)) for one in model.graph.nodes for n in one.outputs]
-        x = self.inputs[: max(1, _WALK_VALUES // max(sizes))]
+        x = self.inputs[: max(1, _WALK_VALUES // max(sizes, default=1))]
         return Walk(self.given, x, self.given_integers), Walk(model, x, self.whole)
 
     def _layer(

@@ -142,7 +142,7 @@ class _Work:
 
     def _narrow(self, eight: Imported) -> tuple[Graph, Layers, dict[str, float]]:
         """The graph with narrow weights in all layers but those that keep 8 bits."""
-        names = [node.name for node in self.whole.nodes if node.kind in CHANNEL_AXIS]
+        names = [node.name for node in self.given.graph.nodes if node.kind in CHANNEL_AXIS]
         kept = {_layer_called(one, names) for one in self.options.keep_8}
         graph, layers = self._narrowed(set(names) - kept)
         limit = self.options.max_drop

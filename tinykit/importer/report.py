@@ -10,7 +10,7 @@ import numpy as np
 
 from tinykit.importer.compare import sqnr
 from tinykit.importer.graph import Graph, Node
-from tinykit.importer.lower import Imported
+from tinykit.importer.lower import Imported, pruned
 from tinykit.importer.narrowing import Layers
 from tinykit.importer.real_graph import CHANNEL_AXIS, real_graph
 from tinykit.network import shapes
@@ -32,7 +32,7 @@ def layer_rows(
         layers: the narrow ones, by node.
         sensitivity: by node, where measured.
     """
-    after = real_graph(graph)
+    after = real_graph(pruned(graph))
     given = {node.name: before.tensors[node.inputs[1]].data for node in _layers(before)}
     bytes_of = {op.name: shapes.weight_bytes(op) for op in imported.network.ops}
     became = dict(imported.became)
