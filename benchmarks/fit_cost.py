@@ -5,7 +5,9 @@
 
 Each firmware is a network of many layers with random shapes, strides, paddings and widths, each run
 by a kernel drawn from all that can run it. What was counted stays in the folder --samples, so that
-a fit can be repeated after a change of the model; --fit-only does nothing else. Coefficients go to
+a fit can be repeated after a change of the model; --fit-only does nothing else. --missing measures
+only operators of imported models, and fits only pieces that the core has no coefficients of: what
+to do when such a piece is new; --refit PIECE fits that as well. Coefficients go to
 tinykit/codegen/cost.json, and the error of the fit by piece to stdout.
 """
 
@@ -458,11 +460,11 @@ def describe(network: Network, layer: Layer) -> str:
     return f"{layer.function}{way} {x.shape}a{x.bits} -> {y.shape}a{y.bits} w{layer.weight_bits}"
 
 
-def collect(core: str, firmwares: int, path: Path) -> None:
-    """Add to `path` what is missing of `firmwares` firmwares."""
+def collect(core: str, seeds: Sequence[int], path: Path) -> None:
+    """Add to `path` what is missing of the firmwares of `seeds`."""
     board = load_board(CORES[core])
     known = json.loads(path.read_text()) if path.exists() else {}
-    wanted = [seed for seed in seeds_of(firmwares) if str(seed) not in known]
+    wanted = [seed for seed in seeds if str(seed) not in known]
 
     def one(seed: int) -> tuple[int, list[tuple[str, int]]]:
         try:
@@ -501,19 +503,26 @@ def read(core: str, path: Path) -> list[Sample]:
 # --- Fitting --------------------------------------------------------------------------------------
 
 
-def fit(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-    """Coefficients by piece and loop: least squares of the relative error, none negative."""
+def fit(
+    samples: Sequence[Sample], fixed: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Coefficients by piece and loop: least squares of the relative error, none negative.
+
+    Those of `fixed` are known beforehand, and not in the result.
+    """
     columns = sorted(
-        {(p, loop) for s in samples for p, loops in s.counts.items() for loop in loops}
+        {(p, loop) for s in samples for p in s.counts.keys() - fixed.keys() for loop in s.counts[p]}
     )
     place = {column: i for i, column in enumerate(columns)}
-    matrix = np.zeros((len(samples), len(columns)))
+    matrix, share = np.zeros((len(samples), len(columns))), np.ones(len(samples))
     for row, sample in enumerate(samples):
-        for piece, loops in sample.counts.items():
-            for loop, turns in loops.items():
+        known = {p: loops for p, loops in sample.counts.items() if p in fixed}
+        share[row] -= predicted(fixed, known) / sample.instructions
+        for piece in sample.counts.keys() - fixed.keys():
+            for loop, turns in sample.counts[piece].items():
                 matrix[row, place[piece, loop]] = turns / sample.instructions
     scale = np.maximum(np.abs(matrix).max(axis=0), 1e-12)
-    solution, _ = nnls(matrix / scale, np.ones(len(samples)), maxiter=50 * len(columns))
+    solution, _ = nnls(matrix / scale, share, maxiter=50 * len(columns))
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for (piece, loop), value in zip(columns, solution / scale, strict=True):
         found[piece]  # known, even if it costs nothing
@@ -548,6 +557,13 @@ def report(core: str, samples: Sequence[Sample], found: dict[str, dict[str, floa
         print(f"  {100 * error:+6.1f} % of {sample.instructions:>8}  {sample.what}")
 
 
+def known_pieces(core: str) -> dict[str, dict[str, float]]:
+    """The coefficients that the file has."""
+    cores = json.loads(COEFFICIENTS.read_text())["cores"]
+    pieces: dict[str, dict[str, float]] = cores[load_board(CORES[core]).core]["pieces"]
+    return pieces
+
+
 def save(core: str, found: dict[str, dict[str, float]]) -> None:
     """Put the coefficients of a core into the file; those of others stay."""
     document = {"format": FORMAT, "cores": {}}
@@ -577,6 +593,8 @@ def main() -> int:
     parser.add_argument("--firmwares", type=int, default=14)
     parser.add_argument("--samples", type=Path, default=Path("samples"), help="folder")
     parser.add_argument("--fit-only", action="store_true")
+    parser.add_argument("--missing", action="store_true", help="leave known coefficients alone")
+    parser.add_argument("--refit", action="append", default=[], help="with --missing: a piece")
     options = parser.parse_args()
     options.samples.mkdir(parents=True, exist_ok=True)
     environment()
@@ -584,9 +602,12 @@ def main() -> int:
     for core in options.core or CORES:
         path = options.samples / f"{core}.json"
         if not options.fit_only:
-            collect(core, options.firmwares, path)
+            first = IMPORTED if options.missing else 0
+            collect(core, [one for one in seeds_of(options.firmwares) if one >= first], path)
         rows = read(core, path)
-        found = fit(rows)
+        fixed = known_pieces(core) if options.missing else {}
+        fixed = {piece: one for piece, one in fixed.items() if piece not in options.refit}
+        found = {**fixed, **fit(rows, fixed)}
         save(core, found)
         report(core, rows, found)
     return 0

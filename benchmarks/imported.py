@@ -3,19 +3,24 @@
 
 For each model and core it imports the file, builds the firmware, sends random inputs over UART and
 holds every score against tflite-runtime's reference kernels; then it prints exact instructions,
-flash and arena beside what was predicted before the build. Flash holds no test inputs.
+flash and arena beside what was predicted before the build, and beside what others reach on the same
+file where it is one of MLPerf Tiny's. Flash holds no test inputs.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tinykit.bench.anchors import load_anchors
+from tinykit.bench.cores import CORES
 from tinykit.boards import load_board
 from tinykit.cli.output import show_table
 from tinykit.emulators import select
@@ -29,6 +34,13 @@ from tinykit.runs import open_run
 from tinykit.workflow import build_firmware, generate_firmware
 
 BOARDS = ("mps2_an386", "virt_rv32imc", "mps3_an547")
+# Cases of `tinykit bench` by the start of a file's SHA-256, where others were measured on it.
+CASES = {
+    "aeea4368": "kws-w8a8",
+    "3c002613": "ic-w8a8",
+    "597a384c": "vww-w8a8",
+    "87cf2419": "ad-w8a8",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class Figures:
     """What one model takes on one core."""
 
     model: str
+    sha256: str
     board: str
     core: str
     inputs: int
@@ -69,6 +82,7 @@ def figures(model: Path, board_id: str, inputs: int, folder: Path) -> Figures:
     metadata = firmware.metadata
     return Figures(
         model=model.stem,
+        sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
         board=board_id,
         core=board.core,
         inputs=inputs,
@@ -79,6 +93,18 @@ def figures(model: Path, board_id: str, inputs: int, folder: Path) -> Figures:
         predicted_flash=metadata["estimate"]["flash"],
         arena=metadata["arena"]["bytes"],
     )
+
+
+def beside_others(found: Sequence[Figures]) -> Iterator[tuple[str, ...]]:
+    """Rows: model and core, figure, ours, theirs, how many times ours that is, and the engine."""
+    book, core_of = load_anchors(), {board: core for core, board in CORES.items()}
+    for one in found:
+        case = CASES.get(one.sha256[:8], "")
+        for figure in ("instructions", "flash", "arena"):
+            ours = int(getattr(one, figure))
+            for anchor in book.anchors_of(case, core_of[one.board], figure):
+                row = (f"{ours:,}", f"{anchor.value:,.0f}", f"{anchor.value / ours:.2f}")
+                yield f"{one.model} {one.core}", figure, *row, f"{anchor.engine} {anchor.how}"
 
 
 def main() -> None:
@@ -110,6 +136,10 @@ def main() -> None:
     ]
     columns = ("model, core", "equal to TFLite", "instructions", "predicted")
     show_table("Imported models", (*columns, "flash", "predicted", "arena"), rows)
+    others = list(beside_others(found))
+    if others:
+        heads = ("model, core", "figure", "tinykit", "theirs", "times ours", "engine")
+        show_table("Beside others", heads, others)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
     if any(one.equal != one.inputs for one in found):

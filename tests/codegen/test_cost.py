@@ -124,19 +124,7 @@ def test_coefficients_are_instructions():
             assert all(value > 0 for value in loops.values())
 
 
-@pytest.mark.parametrize(
-    "core",
-    [
-        pytest.param(
-            one,
-            # Operators of imported models are fitted on two cores only so far.
-            marks=[]
-            if one in ("m4", "rv32imc")
-            else pytest.mark.xfail(strict=True, reason="benchmarks/fit_cost.py is due"),
-        )
-        for one in SEEN
-    ],
-)
+@pytest.mark.parametrize("core", SEEN)
 def test_whatever_can_run_has_a_prediction(core):
     """All ways to run layers of any shape and width."""
     board = load_board(CORES[core])

@@ -175,3 +175,13 @@ def test_an_end_beyond_32_bits_is_refused(scale: float, fused: bool) -> None:
         file.node("RELU6", [x], y)
     with pytest.raises(TinykitError, match="cannot express in 32 bits"):
         lower(parse_tflite(file.content(x, y)))
+
+
+@pytest.mark.parametrize("operator", ["LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "QUANTIZE"])
+def test_an_output_scale_beyond_float32_is_refused_without_a_warning(operator: str) -> None:
+    file = File()
+    x, y = file.tensor((1, 4), 1e30), file.tensor((1, 4), 1e-45)
+    options = {"LEAKY_RELU": "LeakyReluOptions"}.get(operator, "")
+    file.node(operator, [x], y, options, **({"Alpha": 0.5} if options else {}))
+    with pytest.raises(TinykitError, match=operator):
+        lower(parse_tflite(file.content(x, y)))

@@ -103,6 +103,9 @@ def _show_layers(title: str, imported: Imported, found: Mapping[str, Row]) -> No
         rows.append((node, ", ".join(ops) or "-", shape, macs, size))
     columns = ("layer of the model", "became", "output", "MACs", "parameter bytes")
     show_table(title, columns, rows, right=2)
+    if imported.removed:
+        count, layers = sum(imported.removed.values()), len(imported.removed)
+        show(f"{count} channels of {layers} layers do not depend on the input: taken out")
 
 
 def _show_quantization(report: Mapping[str, Any]) -> None:

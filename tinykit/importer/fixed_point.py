@@ -114,8 +114,14 @@ def tabulate(
 
     Returns:
         (256,) int8.
+
+    Raises:
+        ValueError: the output's scale is finer than the kernel can express.
     """
-    scale, inverse = np.float32(source[0]), np.float32(1) / np.float32(result[0])
+    with np.errstate(over="ignore"):
+        scale, inverse = np.float32(source[0]), np.float32(1) / np.float32(result[0])
+    if not np.isfinite(inverse):
+        raise ValueError(f"an output scale of {result[0]:g}")
     reals = scale * (EVERY - source[1]).astype(np.float32)
     with np.errstate(over="ignore"):
         values = function(reals.astype(np.float64)).astype(np.float32)
@@ -176,7 +182,9 @@ def hard_swish(source: tuple[float, int], result: tuple[float, int]) -> Int8Arra
         ValueError: the output's scale is finer than the kernel can express.
     """
     fine = np.float32(1 / 128) * np.float32(source[0])
-    output, output_shift = _short_multiplier(fine / np.float32(result[0]))
+    # A factor beyond float32 is not finite, which `quantize_multiplier` refuses.
+    with np.errstate(over="ignore"):
+        output, output_shift = _short_multiplier(fine / np.float32(result[0]))
     if output_shift > 0:
         raise ValueError("a HARD_SWISH of an output scale that fine")
     relu, relu_shift = _short_multiplier(fine / np.float32(3 / 32768))

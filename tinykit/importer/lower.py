@@ -16,6 +16,7 @@ from tinykit.importer.frame import Frame, refuse
 from tinykit.importer.graph import Graph, Node
 from tinykit.network import Network
 from tinykit.network.ops import Lookup, Weighted
+from tinykit.network.prune import prune
 from tinykit.network.shapes import same_padding
 from tinykit.network.validate import MAX_SIDE
 
@@ -71,12 +72,15 @@ class Imported:
         network: the Network.
         became: for each node of the graph, in order, its name and the operators that it gave;
             none where it vanished into another or was a mere shape.
+        removed: how many output channels that say nothing were taken out, by operator of the
+            Network; see `tinykit.network.prune`.
         quantization: what quantizing it here did and cost, for JSON; None where it came quantized
             and nothing was asked.
     """
 
     network: Network
     became: tuple[tuple[str, tuple[str, ...]], ...]
+    removed: Mapping[str, int]
     quantization: Mapping[str, Any] | None = None
 
 
@@ -134,9 +138,9 @@ def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> I
             continue
         else:
             SUPPORTED[node.kind](frame)
-    network = _network(frame, entry, result, labels, metadata)
+    slim = prune(_network(frame, entry, result, labels, metadata))
     became = tuple((name, tuple(ops)) for name, ops in frame.became.items())
-    return Imported(network, became)
+    return Imported(slim.network, became, slim.removed)
 
 
 def pruned(graph: Graph) -> Graph:

@@ -85,6 +85,7 @@ def import_run(
         **_metadata(original, model.name),
         "network": imported.network.digest,
         "layers": [{"layer": name, "became": list(ops)} for name, ops in imported.became],
+        "removed_channels": dict(imported.removed),
         "quantization": imported.quantization,
     }
     # Not a folder at once: results of earlier imports of the same name may be kept in it.

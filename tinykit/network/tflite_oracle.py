@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,11 @@ from tinykit.network.ops import Int8Array
 
 AnyArray = NDArray[Any]
 
+Kernels = Literal["BUILTIN_REF", "BUILTIN"]
+"""TFLite's reference kernels, which round as a Network does, and its optimised ones."""
 
-def run_tflite(content: bytes, x: Int8Array, *, reference: bool = True) -> Int8Array:
+
+def run_tflite(content: bytes, x: Int8Array, *, kernels: Kernels = "BUILTIN_REF") -> Int8Array:
     """Run a .tflite file under tflite-runtime.
 
     TensorFlow and tflite-runtime export the same symbols and crash in one process, so a process
@@ -26,7 +29,7 @@ def run_tflite(content: bytes, x: Int8Array, *, reference: bool = True) -> Int8A
     Args:
         content: of the file.
         x: int8 (n, *input shape).
-        reference: use the reference kernels, which round as a Network does.
+        kernels: which of TFLite's.
 
     Returns:
         int8 (n, classes).
@@ -34,10 +37,10 @@ def run_tflite(content: bytes, x: Int8Array, *, reference: bool = True) -> Int8A
     Raises:
         TinykitError: the runtime refuses the file.
     """
-    return cast(Int8Array, _ask(content, x, reference, one_by_one=False))
+    return cast(Int8Array, _ask(content, x, kernels, one_by_one=False))
 
 
-def run_foreign(content: bytes, x: AnyArray, *, reference: bool = True) -> AnyArray:
+def run_foreign(content: bytes, x: AnyArray, *, kernels: Kernels = "BUILTIN_REF") -> AnyArray:
     """Run a .tflite file that tinykit did not write, one sample at a time, as its author meant it.
 
     Its batch is not resized, for foreign files may hold their batch of one in constants.
@@ -45,7 +48,7 @@ def run_foreign(content: bytes, x: AnyArray, *, reference: bool = True) -> AnyAr
     Args:
         content: of the file, of one input and one output.
         x: (n, ...), of the input's type; each sample has as many values as the input.
-        reference: as `run_tflite`.
+        kernels: as `run_tflite`.
 
     Returns:
         (n, values), of the output's type.
@@ -53,13 +56,13 @@ def run_foreign(content: bytes, x: AnyArray, *, reference: bool = True) -> AnyAr
     Raises:
         TinykitError: the runtime refuses the file.
     """
-    return _ask(content, x, reference, one_by_one=True)
+    return _ask(content, x, kernels, one_by_one=True)
 
 
-def _ask(content: bytes, x: AnyArray, reference: bool, *, one_by_one: bool) -> AnyArray:
+def _ask(content: bytes, x: AnyArray, kernels: Kernels, *, one_by_one: bool) -> AnyArray:
     if "tensorflow" not in sys.modules:
         try:
-            return _answer(content, x, reference, one_by_one)
+            return _answer(content, x, kernels, one_by_one)
         except (ValueError, RuntimeError) as error:
             raise _refused(str(error)) from error
     request = io.BytesIO()
@@ -67,7 +70,7 @@ def _ask(content: bytes, x: AnyArray, reference: bool, *, one_by_one: bool) -> A
         request,
         model=np.frombuffer(content, np.uint8),
         x=x,
-        reference=reference,
+        kernels=kernels,
         one_by_one=one_by_one,
     )
     done = subprocess.run(
@@ -87,10 +90,10 @@ def _refused(message: str) -> TinykitError:
     )
 
 
-def _answer(content: bytes, x: AnyArray, reference: bool, one_by_one: bool) -> AnyArray:
+def _answer(content: bytes, x: AnyArray, kernels: str, one_by_one: bool) -> AnyArray:
     from tflite_runtime.interpreter import Interpreter, OpResolverType
 
-    resolver = OpResolverType.BUILTIN_REF if reference else OpResolverType.BUILTIN
+    resolver = OpResolverType[kernels]
     runtime = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
     source, result = runtime.get_input_details()[0], runtime.get_output_details()[0]
     if not one_by_one:
@@ -112,7 +115,7 @@ def _serve() -> None:
         scores = _answer(
             request["model"].tobytes(),
             request["x"],
-            bool(request["reference"]),
+            str(request["kernels"]),
             bool(request["one_by_one"]),
         )
     answer = io.BytesIO()
