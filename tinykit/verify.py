@@ -138,7 +138,7 @@ def _features(run: Run) -> Int8Array:
     return random_input(np.random.default_rng(0), source, _RANDOM_INPUTS)
 
 
-def first_difference(expected: Int8Array, got: Int8Array) -> str:
+def first_difference(expected: NDArray[Any], got: NDArray[Any]) -> str:
     """Where two arrays (n, ...) differ first; empty if they are equal."""
     if expected.shape != got.shape:
         return f"shape {got.shape} instead of {expected.shape}"
@@ -178,17 +178,21 @@ def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
 
 
 def _tflite_row(run: Run, features: Int8Array) -> Row:
-    """An imported network is held against the very file that it came from."""
+    """An imported network is held against its file: the one given, or what it was quantized to."""
+    from tinykit.importer.ends import as_in_file
     from tinykit.importer.run import MODEL
     from tinykit.network import run_tflite, to_tflite
     from tinykit.network.tflite_oracle import run_foreign
 
     network, original = run.network, run.directory / MODEL
+    expected: NDArray[Any] = interpret(network, features)
     if original.exists():
-        got = run_foreign(original.read_bytes(), features)
+        ends = network.metadata
+        got = run_foreign(original.read_bytes(), as_in_file(features, ends["input"]))
+        expected = as_in_file(expected, ends["output"])
     else:
         got = run_tflite(to_tflite(network), features).reshape(len(features), -1)
-    wrong = first_difference(interpret(network, features), got)
+    wrong = first_difference(expected, got)
     name = "tflite-runtime (reference kernels)"
     return Row(name, None, len(features), "scores", not wrong, wrong)
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models for the importer's tests, made by TensorFlow's converter: `python -m … FOLDER`.
 
-TensorFlow and tflite-runtime cannot share a process, so a test session runs this once and reads
-the files.
+Each is there in int8 (NAME.tflite) and in floats (float/NAME.tflite); some are in dynamic/ with
+weights of int8 and activations of floats, and in keras/ as Keras saves them. TensorFlow and
+tflite-runtime cannot share a process, so a test session runs this once and reads the files.
 """
 
 from __future__ import annotations
@@ -191,20 +192,54 @@ ENDS: dict[str, str] = {"float_ends": "float32", "uint8_ends": "uint8"}
 """Models whose input and output are not int8, and what they are; "mobile" otherwise."""
 
 
+DYNAMIC = ("mobile", "flatten", "residual")
+"""Models that are there with weights of int8 and activations of floats too."""
+
+SAVED = ("mobile", "conv_1d")
+"""Models that are there as `.keras` too; the first also as `.h5`."""
+
+
 def main(folder: Path) -> None:
     """Write all of them."""
     import keras
     import tensorflow as tf
 
+    for part in ("float", "dynamic", "keras"):
+        (folder / part).mkdir()
     for name, (shape, layers) in MODELS.items():
-        keras.utils.set_random_seed(len(name) + sum(map(ord, name)))
+        seed = len(name) + sum(map(ord, name))
+        keras.utils.set_random_seed(seed)
         source = keras.Input(shape, batch_size=1)
         model = keras.Model(source, layers(keras, source))
+        _draw_biases(model, seed)
         (folder / f"{name}.tflite").write_bytes(_converted(tf, model, shape, tf.int8))
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        (folder / "float" / f"{name}.tflite").write_bytes(converter.convert())
+        if name in DYNAMIC:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            (folder / "dynamic" / f"{name}.tflite").write_bytes(converter.convert())
+        if name in SAVED:
+            model.save(folder / "keras" / f"{name}.keras")
         if name == "mobile":
+            model.save(folder / "keras" / f"{name}.h5")
             for other, dtype in ENDS.items():
                 content = _converted(tf, model, shape, getattr(tf, dtype))
                 (folder / f"{other}.tflite").write_bytes(content)
+    _save_with_code(keras, folder / "keras" / "lambda.keras")
+
+
+def _draw_biases(model: Any, seed: int) -> None:
+    """Keras starts them at 0, which would hide what goes wrong with them."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if weight.name == "bias":
+            weight.assign(rng.normal(0, 0.3, weight.shape))
+
+
+def _save_with_code(keras: Any, path: Path) -> None:
+    source = keras.Input((4,))
+    result = keras.layers.Lambda(lambda x: x * 2)(keras.layers.Dense(3)(source))
+    keras.Model(source, result).save(path)
 
 
 def _converted(tf: Any, model: Any, shape: tuple[int, ...], dtype: Any) -> bytes:

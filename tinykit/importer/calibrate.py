@@ -22,6 +22,9 @@ Method = Literal["minmax", "percentile", "mse"]
 METHODS: tuple[str, ...] = get_args(Method)
 PERCENTILE = 99.99
 
+LEAST_RANGE = float(np.finfo(np.float32).tiny) * 1e6
+"""What is narrower is taken for 0."""
+
 _BINS = 8192
 _FRACTIONS = 64
 _ROUNDS = 3
@@ -73,7 +76,7 @@ def calibrate(
 
     def count(name: str, values: NDArray[np.float32]) -> None:
         low, high = ends[name]
-        if high > low:
+        if high - low >= LEAST_RANGE:
             places = (values.reshape(-1) - np.float32(low)) * np.float32(_BINS / (high - low))
             bins = np.clip(places.astype(np.int32), 0, _BINS - 1)
             counts[name] += np.bincount(bins, minlength=_BINS)
@@ -91,7 +94,7 @@ def parameters(low: float, high: float) -> tuple[np.float32, int]:
     from the end at which it is represented with the smaller error, then rounded.
     """
     low, high = min(low, 0.0), max(high, 0.0)
-    if high - low < np.finfo(np.float32).tiny * 1e6:
+    if high - low < LEAST_RANGE:
         return np.float32(1.0), 0
     scale = (high - low) / 255.0
     from_low, from_high = -128 - low / scale, 127 - high / scale

@@ -19,6 +19,7 @@ from tinykit.errors import TinykitError
 from tinykit.importer import lower_moves
 from tinykit.importer.frame import Frame, refuse
 from tinykit.importer.graph import Graph, Node
+from tinykit.importer.lower import pruned
 from tinykit.importer.real_graph import real_graph
 from tinykit.network.shapes import same_padding
 
@@ -27,6 +28,16 @@ Observer = Callable[[str, NDArray[np.float32]], None]
 
 # Elements of the largest tensor that one step of the batch may hold.
 _CHUNK_ELEMENTS = 1 << 20
+# What NumPy says of shapes, axes and types that do not go together, as only a bad file has them.
+_CONTRADICTIONS = (
+    ValueError,
+    IndexError,
+    TypeError,
+    KeyError,
+    ZeroDivisionError,
+    OverflowError,
+    MemoryError,
+)
 
 
 class FloatModel:
@@ -40,25 +51,26 @@ class FloatModel:
         graph: the model with reals only, see `real_graph`.
 
     Raises:
-        TinykitError: an operator is not known here, or there are several inputs or outputs.
+        TinykitError: an operator is not known here, or see `pruned`.
     """
 
     def __init__(self, graph: Graph) -> None:
-        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        try:
+            self.graph = real_graph(pruned(graph))
+            self._batches = carries_batch(self.graph)
+        except _CONTRADICTIONS as error:
             raise TinykitError(
-                f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs.",
+                f"contradicts itself: {str(error)[:120]}.",
                 where=graph.source,
-                remedy="Convert a model with one of each, for instance a part of it.",
-            )
-        self.graph = real_graph(graph)
-        unknown = [node for node in self.graph.nodes if node.kind not in _KERNELS]
+                remedy="Convert the model again; the file is damaged.",
+            ) from error
+        unknown = [node for node in self.graph.nodes if node.kind not in KERNELS]
         if unknown:
             raise TinykitError(
                 f"{len(unknown)} layers cannot be run: {', '.join(n.name for n in unknown[:12])}.",
                 where=graph.source,
-                remedy=f"Replace them; known are {', '.join(sorted(_KERNELS))}.",
+                remedy=f"Replace them; known are {', '.join(sorted(KERNELS))}.",
             )
-        self._batches = carries_batch(self.graph)
         self._last_read = {name: at for at, n in enumerate(self.graph.nodes) for name in n.inputs}
 
     @property
@@ -84,7 +96,7 @@ class FloatModel:
         if x.shape[1:] != shape:
             raise ValueError(f"an input (n, {shape}) is wanted, not {x.shape}")
         results = []
-        for part in self._parts(x):
+        for part in self.parts(x):
             results.append(self._run(part, observe))
             if tick is not None:
                 tick(len(part))
@@ -97,7 +109,8 @@ class FloatModel:
         self.run(x, lambda name, values: kept.setdefault(name, []).append(values))
         return {name: np.concatenate(parts) for name, parts in kept.items()}
 
-    def _parts(self, x: Floats) -> Iterator[Floats]:
+    def parts(self, x: Floats) -> Iterator[NDArray[np.float32]]:
+        """`x` in pieces that go at once: of one sample, where the model carries no batch."""
         step = 1
         if self._batches:
             outputs = [name for node in self.graph.nodes for name in node.outputs]
@@ -106,10 +119,19 @@ class FloatModel:
         for start in range(0, len(x), step):
             yield x[start : start + step].astype(np.float32)
 
+    def start(self, part: NDArray[np.float32]) -> dict[str, Floats]:
+        """The values by tensor before the first node, for one of `parts`."""
+        source = self.graph.inputs[0]
+        shape = self.graph.tensors[source].shape
+        return {source: part if self._batches else part.reshape(shape)}
+
+    def call(self, node: Node, values: dict[str, Floats], count: int) -> Call:
+        """A node on the values so far of a part of `count` samples."""
+        return Call(self.graph, node, values, count if self._batches else None)
+
     def _run(self, x: Floats, observe: Observer | None) -> NDArray[np.float32]:
         graph, count = self.graph, len(x)
-        source = graph.tensors[graph.inputs[0]].shape
-        values: dict[str, Floats] = {graph.inputs[0]: x if self._batches else x.reshape(source)}
+        values = self.start(x)
 
         def show(name: str) -> NDArray[np.float32]:
             whole: NDArray[np.float32] = values[name].reshape(
@@ -121,8 +143,7 @@ class FloatModel:
 
         show(graph.inputs[0])
         for at, node in enumerate(graph.nodes):
-            call = _Call(graph, node, values, count if self._batches else None)
-            values[node.outputs[0]] = _KERNELS[node.kind](call)
+            values[node.outputs[0]] = self.call(node, values, count).run()
             show(node.outputs[0])
             for name in node.inputs:
                 if self._last_read.get(name) == at and name not in graph.outputs:
@@ -174,10 +195,13 @@ def _integers(graph: Graph, node: Node, index: int) -> NDArray[Any]:
 
 
 @dataclass
-class _Call:
+class Call:
     """One node on one part of a batch.
 
     Attributes:
+        graph: of reals.
+        node: of the graph, or one like it.
+        values: of the activations so far; what is here goes before a constant of the same name.
         count: samples in the part; None where a sample goes alone, in the graph's own shapes.
     """
 
@@ -185,6 +209,52 @@ class _Call:
     node: Node
     values: dict[str, Floats]
     count: int | None
+
+    def run(self) -> Floats:
+        """The output.
+
+        Raises:
+            TinykitError: the node's inputs and options contradict each other, or its output.
+        """
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                result = KERNELS[self.node.kind](self)
+            self.expect(result.shape)
+        except _CONTRADICTIONS as error:
+            raise refuse(
+                self.node,
+                f"cannot be computed: {str(error)[:120]}.",
+                "Convert the model again.",
+            ) from error
+        return result
+
+    def expect(self, shape: Sequence[int]) -> None:
+        """Refuse what would not have as many values as the graph says, before it takes memory.
+
+        Raises:
+            ValueError: so it is.
+        """
+        if math.prod(shape) != math.prod(self.shape):
+            raise ValueError(f"it gives {math.prod(shape)} values, not {math.prod(self.shape)}")
+
+    def columns(self) -> Floats:
+        """What the sums of a layer with weights are over: (positions, groups, inputs of a sum).
+
+        There is one group, but for DEPTHWISE_CONV_2D one for each output channel. Positions and
+        inputs are in the order of the outputs and of the weights of a channel.
+        """
+        x, weight = self.input(), self.input(1)
+        if self.node.kind == "FULLY_CONNECTED":
+            return x.reshape(-1, 1, weight.shape[1])
+        kernel = (weight.shape[1], weight.shape[2])
+        if self.node.kind == "CONV_2D":
+            views = _taps(self, x, kernel, _dilation(self), 0.0)
+            columns = views[0] if len(views) == 1 else np.concatenate(views, axis=-1)
+            return columns.reshape(-1, 1, columns.shape[-1])
+        multiplier = weight.shape[3] // x.shape[-1]
+        x = np.repeat(x, multiplier, axis=-1) if multiplier > 1 else x
+        views = _taps(self, x, kernel, _dilation(self), 0.0)
+        return np.stack(views, axis=-1).reshape(-1, weight.shape[3], len(views))
 
     def input(self, index: int = 0) -> Floats:
         """The values of an input, a constant's or an activation's."""
@@ -244,7 +314,7 @@ _CLAMPS: dict[str, tuple[float | None, float | None]] = {
 
 
 def _taps(
-    call: _Call, x: Floats, kernel: tuple[int, int], dilation: tuple[int, int], border: float
+    call: Call, x: Floats, kernel: tuple[int, int], dilation: tuple[int, int], border: float
 ) -> list[Floats]:
     """For each tap of the window, row by row, what it is applied to: (n, out_h, out_w, c)."""
     options = call.options
@@ -252,10 +322,17 @@ def _taps(
     if x.ndim != 4 or min(stride) < 1:
         raise refuse(call.node, f"slides over {x.shape} in steps of {stride}.", "Use an image.")
     extent = [(kernel[axis] - 1) * dilation[axis] + 1 for axis in (0, 1)]
+    edges = [(0, 0), (0, 0)]
     if options["padding"] == "SAME":
         edges = [same_padding(x.shape[1 + i], extent[i], stride[i]) for i in (0, 1)]
-        x = np.pad(x, ((0, 0), *edges, (0, 0)), constant_values=border)
-    last = [x.shape[1 + axis] - extent[axis] for axis in (0, 1)]
+    last = [x.shape[1 + i] + sum(edges[i]) - extent[i] for i in (0, 1)]
+    if min(last) < 0 or [one // step + 1 for one, step in zip(last, stride, strict=True)] != [
+        *call.shape[1:3]
+    ]:
+        raise ValueError(f"a window of {kernel} over {x.shape} does not give {call.shape}")
+    if any(max(pair) >= size for pair, size in zip(edges, extent, strict=True) if any(pair)):
+        raise ValueError(f"a window of {kernel} lies outside {x.shape}")
+    x = np.pad(x, ((0, 0), *edges, (0, 0)), constant_values=border) if any(map(any, edges)) else x
     return [
         x[
             :,
@@ -267,16 +344,16 @@ def _taps(
     ]
 
 
-def _dilation(call: _Call) -> tuple[int, int]:
+def _dilation(call: Call) -> tuple[int, int]:
     return max(1, int(call.options["dilation_h"])), max(1, int(call.options["dilation_w"]))
 
 
-def _with_bias(call: _Call, sums: Floats) -> Floats:
+def _with_bias(call: Call, sums: Floats) -> Floats:
     bias = call.optional(2)
     return call.activated(sums if bias is None else sums + bias.reshape(-1))
 
 
-def _conv_2d(call: _Call) -> Floats:
+def _conv_2d(call: Call) -> Floats:
     x, weight = call.input(), call.input(1)
     if weight.shape[3] != x.shape[-1]:
         raise refuse(call.node, "has groups.", "Use a plain or a depthwise convolution.")
@@ -286,9 +363,10 @@ def _conv_2d(call: _Call) -> Floats:
     return _with_bias(call, flat.reshape(*columns.shape[:-1], len(weight)))
 
 
-def _depthwise_conv_2d(call: _Call) -> Floats:
+def _depthwise_conv_2d(call: Call) -> Floats:
     x, weight = call.input(), call.input(1)
     multiplier = weight.shape[3] // x.shape[-1]
+    call.expect((*call.shape[:3], weight.shape[3]))
     x = np.repeat(x, multiplier, axis=-1) if multiplier > 1 else x
     kernel = (weight.shape[1], weight.shape[2])
     sums: Any = 0.0
@@ -301,12 +379,14 @@ def _depthwise_conv_2d(call: _Call) -> Floats:
     return _with_bias(call, sums)
 
 
-def _fully_connected(call: _Call) -> Floats:
+def _fully_connected(call: Call) -> Floats:
     x, weight = call.input(), call.input(1)
-    return _with_bias(call, x.reshape(-1, weight.shape[1]) @ weight.T).reshape(call.shape)
+    rows = x.reshape(-1, weight.shape[1])
+    call.expect((len(rows), len(weight)))
+    return _with_bias(call, rows @ weight.T).reshape(call.shape)
 
 
-def _pool(call: _Call) -> Floats:
+def _pool(call: Call) -> Floats:
     x = call.input()
     kernel = (int(call.options["filter_h"]), int(call.options["filter_w"]))
     if call.node.kind == "MAX_POOL_2D":
@@ -318,18 +398,19 @@ def _pool(call: _Call) -> Floats:
     return call.activated(total / inside)
 
 
-def _mean(call: _Call) -> Floats:
+def _mean(call: Call) -> Floats:
     x = call.input()
     return x.mean(axis=tuple(call.integers(1)), keepdims=True).reshape(call.shape)
 
 
-def _pad(call: _Call) -> Floats:
-    amounts = np.reshape(call.integers(1), (-1, 2))
+def _pad(call: Call) -> Floats:
+    x, amounts = call.input(), np.reshape(call.integers(1), (-1, 2))
+    call.expect([side + int(sum(pair)) for side, pair in zip(x.shape, amounts, strict=True)])
     value = float(call.input(2).reshape(-1)[0]) if call.node.kind == "PADV2" else 0.0
-    return np.pad(call.input(), amounts, constant_values=value)
+    return np.pad(x, amounts, constant_values=value)
 
 
-def _slice(call: _Call) -> Floats:
+def _slice(call: Call) -> Floats:
     x = call.input()
     foreign = call.graph.tensors[call.node.inputs[0]].shape
     begin, step, size = lower_moves.slice_ranges(call.frame, foreign)
@@ -341,12 +422,12 @@ def _slice(call: _Call) -> Floats:
     return x[tuple(parts)].reshape(call.shape)
 
 
-def _concatenation(call: _Call) -> Floats:
+def _concatenation(call: Call) -> Floats:
     parts = [call.input(index) for index in range(len(call.node.inputs))]
     return call.activated(np.concatenate(parts, axis=int(call.options["axis"])))
 
 
-def _resize_nearest(call: _Call) -> Floats:
+def _resize_nearest(call: Call) -> Floats:
     x, frame = call.input(), call.frame
     wanted = call.graph.tensors[call.node.outputs[0]].shape
     rows, columns = (
@@ -355,50 +436,53 @@ def _resize_nearest(call: _Call) -> Floats:
     return x[:, rows][:, :, columns]
 
 
-def _softmax(call: _Call) -> Floats:
+def _softmax(call: Call) -> Floats:
     x = call.input() * np.float32(float(call.options["beta"]) or 1.0)
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def _leaky_relu(call: _Call) -> Floats:
+def _leaky_relu(call: Call) -> Floats:
     x = call.input()
     return np.where(x >= 0, x, x * np.float32(call.options["alpha"]))
 
 
-def _prelu(call: _Call) -> Floats:
-    x = call.input()
-    return np.where(x >= 0, x, x * call.input(1))
+def _prelu(call: Call) -> Floats:
+    x, slope = call.input(), call.input(1)
+    call.expect(np.broadcast_shapes(x.shape, slope.shape))
+    return np.where(x >= 0, x, x * slope)
 
 
-def _logistic(call: _Call) -> Floats:
+def _logistic(call: Call) -> Floats:
     # exp of a large number is infinite, and its reciprocal the right 0.
     with np.errstate(over="ignore"):
         return np.asarray(1.0 / (1.0 + np.exp(-call.input())))
 
 
-def _hard_swish(call: _Call) -> Floats:
+def _hard_swish(call: Call) -> Floats:
     x = call.input()
     return x * np.clip(x + np.float32(3), 0, 6) / np.float32(6)
 
 
-def _clamped(call: _Call) -> Floats:
+def _clamped(call: Call) -> Floats:
     low, high = _CLAMPS[call.node.kind]
     return np.clip(call.input(), low, high)
 
 
-def _elementwise(call: _Call) -> Floats:
+def _elementwise(call: Call) -> Floats:
     functions: dict[str, np.ufunc] = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}
-    return call.activated(functions[call.node.kind](call.input(), call.input(1)))
+    first, second = call.input(), call.input(1)
+    call.expect(np.broadcast_shapes(first.shape, second.shape))
+    return call.activated(functions[call.node.kind](first, second))
 
 
-def _reshape(call: _Call) -> Floats:
+def _reshape(call: Call) -> Floats:
     return call.input().reshape(call.shape)
 
 
 _ELEMENTWISE: Sequence[str] = ("ADD", "SUB", "MUL", "PRELU")
 
-_KERNELS: dict[str, Callable[[_Call], Floats]] = {
+KERNELS: dict[str, Callable[[Call], Floats]] = {
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,

@@ -15,7 +15,7 @@ from tinykit.importer.fixed_point import EVERY
 from tinykit.importer.frame import Frame, refuse
 from tinykit.importer.graph import Graph, Node
 from tinykit.network import Network
-from tinykit.network.ops import Lookup
+from tinykit.network.ops import Lookup, Weighted
 from tinykit.network.prune import prune
 from tinykit.network.shapes import same_padding
 from tinykit.network.validate import MAX_SIDE
@@ -74,11 +74,14 @@ class Imported:
             none where it vanished into another or was a mere shape.
         removed: how many output channels that say nothing were taken out, by operator of the
             Network; see `tinykit.network.prune`.
+        quantization: what quantizing it here did and cost, for JSON; None where it came quantized
+            and nothing was asked.
     """
 
     network: Network
     became: tuple[tuple[str, tuple[str, ...]], ...]
     removed: Mapping[str, int]
+    quantization: Mapping[str, Any] | None = None
 
 
 def lower(
@@ -96,13 +99,30 @@ def lower(
         TinykitError: a layer is not supported; all such layers are named. Or the graph has
             several inputs or outputs, or a layer's numbers leave what a Network can express.
     """
-    graph = _pruned(graph)
+    graph = pruned(graph)
     _check_kinds(graph)
     try:
         return _lowered(graph, labels, dict(metadata or {}))
     except TinykitError as error:
         where = f"{graph.source}: {error.where}" if error.where != graph.source else error.where
         raise TinykitError(error.what, where=where, remedy=error.remedy) from error
+
+
+def with_weight_bits(imported: Imported, bits: Mapping[str, int]) -> Imported:
+    """The same integers, with the weights of some nodes' layers packed at fewer bits.
+
+    Args:
+        imported: what was lowered.
+        bits: by node; all weights of the node fit.
+    """
+    widths = {op: bits[node] for node, ops in imported.became for op in ops if node in bits}
+    ops = tuple(
+        replace(op, weight_bits=widths[op.name])
+        if isinstance(op, Weighted) and op.name in widths
+        else op
+        for op in imported.network.ops
+    )
+    return replace(imported, network=replace(imported.network, ops=ops))
 
 
 def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> Imported:
@@ -118,13 +138,17 @@ def _lowered(graph: Graph, labels: Sequence[str], metadata: dict[str, Any]) -> I
             continue
         else:
             SUPPORTED[node.kind](frame)
-    pruned = prune(_network(frame, entry, result, labels, metadata))
+    slim = prune(_network(frame, entry, result, labels, metadata))
     became = tuple((name, tuple(ops)) for name, ops in frame.became.items())
-    return Imported(pruned.network, became, pruned.removed)
+    return Imported(slim.network, became, slim.removed)
 
 
-def _pruned(graph: Graph) -> Graph:
-    """Without nodes whose outputs nothing needs."""
+def pruned(graph: Graph) -> Graph:
+    """Without nodes whose outputs nothing needs.
+
+    Raises:
+        TinykitError: there are several inputs or outputs, or one does not depend on the other.
+    """
     for end, names in (("input", graph.inputs), ("output", graph.outputs)):
         if len(names) != 1 or not names[0]:
             raise TinykitError(

@@ -21,6 +21,7 @@ from tinykit.errors import TinykitError
 from tinykit.importer.calibrate import parameters
 from tinykit.importer.frame import refuse
 from tinykit.importer.graph import Graph, GraphTensor, Node, Quantization
+from tinykit.importer.real_graph import CHANNEL_AXIS
 
 Range = tuple[float, float]
 
@@ -42,13 +43,14 @@ _UNCHANGED = {
     "STRIDED_SLICE",
     "RESIZE_NEAREST_NEIGHBOR",
 }
-_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 _VALUES = {"ADD", "SUB", "MUL", "PRELU", "CONCATENATION"}
 """What may read a constant as if it were an activation."""
 
-_MOST_BIAS = 1 << 29
+MOST_BIAS = 1 << 29
+"""What scales of weights keep biases below."""
 # Of a channel whose weights are all zero: its bias keeps this share of an output step.
 _DEAD_STEP = 1 / 256
+_LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30
 
 
 def quantize(graph: Graph, ranges: Mapping[str, Range], *, dense_per_channel: bool = True) -> Graph:
@@ -195,7 +197,7 @@ class _Builder:
 
     def node(self, node: Node) -> Node:
         """The node on quantized tensors; adds its constants."""
-        if node.kind in _CHANNEL_AXIS:
+        if node.kind in CHANNEL_AXIS:
             return self._layer(node)
         names = list(node.inputs)
         for index, name in enumerate(names):
@@ -217,7 +219,7 @@ class _Builder:
         return self._add(node, tensor.name, levels.astype(np.int8), _one_scale(scale, zero_point))
 
     def _layer(self, node: Node) -> Node:
-        source, axis = node.inputs[0], _CHANNEL_AXIS[node.kind]
+        source, axis = node.inputs[0], CHANNEL_AXIS[node.kind]
         weight = self._reals(node, 1)
         bias = self._reals(node, 2).reshape(-1) if len(node.inputs) > 2 and node.inputs[2] else None
         if source not in self.tensors:
@@ -230,20 +232,21 @@ class _Builder:
         scale = weight_scales(rows if per_channel else rows.reshape(1, -1), input_scale, bias)
         dead = ~rows.any(axis=1)
         if per_channel and dead.any():
-            scale[dead] = np.float32(output_scale / input_scale * _DEAD_STEP)
+            step = output_scale / input_scale * _DEAD_STEP
+            scale[dead] = np.float32(min(max(step, _LEAST_SCALE), _LARGEST_SCALE))
         sides = [1] * weight.ndim
         sides[axis] = scale.size
         levels = np.clip(np.rint(weight / scale.reshape(sides)), -127, 127).astype(np.int8)
         inputs = [
             source,
-            self._add(node, node.inputs[1], levels, _scales(scale, axis)),
+            self._add(node, node.inputs[1], levels, channel_scales(scale, axis)),
         ]
         if bias is not None:
-            steps = np.float32(input_scale) * scale
+            steps = bias_steps(node, input_scale, scale)
             whole = np.rint(bias / steps.astype(np.float64))
             limit = (1 << 31) - 1
             integers = np.clip(whole, -limit, limit).astype(np.int32)
-            inputs.append(self._add(node, node.inputs[2], integers, _scales(steps, 0)))
+            inputs.append(self._add(node, node.inputs[2], integers, channel_scales(steps, 0)))
         return replace(node, inputs=tuple(inputs))
 
     def _reals(self, node: Node, index: int) -> NDArray[np.float64]:
@@ -280,15 +283,33 @@ def weight_scales(
     largest = np.abs(rows).max(axis=1)
     if bias is not None:
         magnitude = np.abs(bias) if len(rows) == len(bias) else np.abs(bias).max(keepdims=True)
-        largest = np.maximum(largest, 127 * magnitude / (input_scale * _MOST_BIAS))
+        largest = np.maximum(largest, 127 * magnitude / (input_scale * MOST_BIAS))
     return np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+
+
+def bias_steps(node: Node, input_scale: float, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scales (channels,) of a layer's bias: input x weight.
+
+    Raises:
+        TinykitError: one leaves what float32 can say.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        steps = np.float32(input_scale) * scale
+    if not (np.isfinite(steps) & (steps > 0) & np.isfinite(scale)).all():
+        raise refuse(
+            node,
+            "has inputs or weights too small or large for the scale of their product.",
+            "Train the model with inputs and weights of the order of 1.",
+        )
+    return steps
 
 
 def _one_scale(scale: np.float32, zero_point: int) -> Quantization:
     return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
 
 
-def _scales(scale: NDArray[np.float32], axis: int) -> Quantization:
+def channel_scales(scale: NDArray[np.float32], axis: int) -> Quantization:
+    """Symmetric: a scale for each side of `axis`, or one in all."""
     return Quantization(scale, np.zeros(scale.size, np.int64), axis if scale.size > 1 else 0)
 
 

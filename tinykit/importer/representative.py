@@ -18,6 +18,8 @@ from tinykit.errors import TinykitError
 from tinykit.network.ops import Int8Array, Tensor
 
 LABELS_FILE = "y_labels.csv"
+LEAST_TO_HOLD_OUT = 10
+"""Inputs below which none are held out."""
 _FORMS = "Give a .npy of inputs, a .npz with x (and y), or a folder of .npy or .bin files."
 
 
@@ -50,6 +52,14 @@ class Inputs:
     x: NDArray[np.float32]
     y: NDArray[np.int64] | None
     source: str
+
+    def first(self, count: int) -> Inputs:
+        """The first `count` of them."""
+        return self.chosen(np.arange(len(self.x)) < count)
+
+    def chosen(self, which: NDArray[np.bool_]) -> Inputs:
+        """Those that `which` (n,) says."""
+        return Inputs(self.x[which], None if self.y is None else self.y[which], self.source)
 
     def integers(self, tensor: Tensor) -> Int8Array:
         """The integers of a Network's input, int8 (n, *tensor.shape)."""
@@ -97,14 +107,10 @@ def held_out(inputs: Inputs) -> tuple[Inputs, Inputs | None]:
     Returns:
         the rest and the fifth; all and None where there are fewer than 10.
     """
-    if len(inputs.x) < 10:
+    if len(inputs.x) < LEAST_TO_HOLD_OUT:
         return inputs, None
     apart = np.arange(len(inputs.x)) % 5 == 4
-    parts = [
-        Inputs(inputs.x[chosen], None if inputs.y is None else inputs.y[chosen], inputs.source)
-        for chosen in (~apart, apart)
-    ]
-    return parts[0], parts[1]
+    return inputs.chosen(~apart), inputs.chosen(apart)
 
 
 def _load(path: Path) -> NDArray[Any]:

@@ -22,6 +22,8 @@ from tinykit.errors import TinykitError
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
 _MOST_CONFIG = 1 << 26
+# Bytes that an archive may unpack to; the headers bind whoever reads it.
+_MOST_CONTENT = 1 << 30
 # What holds Python code, or another model's file, in its configuration.
 _CODE = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
 _REFUSED = 3
@@ -107,6 +109,8 @@ def _config(path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > _MOST_CONFIG:
                 raise ValueError("its configuration is too large")
+            if sum(member.file_size for member in archive.infolist()) > _MOST_CONTENT:
+                raise ValueError("what it holds is too large")
             return json.loads(archive.read("config.json"))
     import h5py  # type: ignore[import-untyped]
 
