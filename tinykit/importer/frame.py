@@ -110,7 +110,7 @@ class Frame:
                 self.node,
                 f"computes with {tensor.dtype} ({name[:80]}).",
                 "Convert the model with full integer quantization (int8), or give "
-                "representative data with --data.",
+                "representative data with `tinykit import --data`.",
             )
         if len(quantization.scale) != 1:
             raise refuse(

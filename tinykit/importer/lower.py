@@ -221,7 +221,7 @@ def _enter(frame: Frame) -> str:
                 readers[0],
                 "reads floats.",
                 "Convert the model with full integer quantization (int8), or give "
-                "representative data with --data.",
+                "representative data with `tinykit import --data`.",
             )
         frame.begin(readers[0])
         first = replace(frame.like(readers[0].outputs[0]), name="input")

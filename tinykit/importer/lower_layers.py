@@ -111,7 +111,7 @@ def _weights(frame: Frame, axis: int, channels: int) -> tuple[NDArray[Any], NDAr
             frame.node,
             f"has {tensor.dtype} weights.",
             "Convert the model with full integer quantization (int8), or give representative "
-            "data with --data.",
+            "data with `tinykit import --data`.",
         )
     if quantization.zero_point.any():
         raise refuse(

@@ -94,5 +94,7 @@ class Walk:
         scale = tensor.quantization.scale[0]
         zero = np.float32(tensor.quantization.zero_point[0])
         low, high = (-128, 127) if tensor.dtype == "int8" else (0, 255)
-        levels = np.clip(np.rint(values[name] / scale) + zero, low, high)
+        # A quotient beyond float32 is clipped like any other beyond the levels.
+        with np.errstate(over="ignore"):
+            levels = np.clip(np.rint(values[name] / scale) + zero, low, high)
         values[name] = (levels - zero) * scale
