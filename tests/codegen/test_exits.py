@@ -39,7 +39,7 @@ def narrow_logits() -> Network:
     builder = Builder(np.random.default_rng(5), (16, 1, 4), name="narrow").conv(8, (3, 1))
     builder.exit(6, bits=4).conv(8, (3, 1), stride=(2, 1)).exit(6, bits=4)
     network = builder.mean().dense(6, bits=4, relu=False).build()
-    modes = [Mode(f"m{a}_{b}", ((a,), (b,))) for a in (0, 3, NEVER) for b in (0, 2, NEVER)]
+    modes = [Mode(f"m{a}_{b}", ((a,), (b,))) for a in (NEVER, 0, 3) for b in (NEVER, 0, 2)]
     return replace(network, modes=tuple(modes))
 
 

@@ -160,7 +160,7 @@ def test_a_network_without_exits_is_written_as_before_there_were_any() -> None:
 
 
 def _modes(*thresholds: tuple[int, ...], **more: Any) -> dict[str, Any]:
-    return {"modes": (Mode("m", thresholds, **more),)}
+    return {"modes": (NETWORK.modes[0], Mode("m", thresholds, **more))}
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,9 @@ def _modes(*thresholds: tuple[int, ...], **more: Any) -> dict[str, Any]:
         (_modes((1,), (256,)), "no integer of 0 to 255"),
         (_modes((-1,), (0,)), "no integer of 0 to 255"),
         (_modes((True,), (0,)), "no integer of 0 to 255"),
-        ({"modes": (Mode("", ((1,), (1,))),)}, "no name"),
-        ({"modes": (Mode("a", ((1,), (1,))),) * 2}, "no name of its own"),
+        ({"modes": (NETWORK.modes[0], Mode("", ((1,), (1,))))}, "no name"),
+        ({"modes": NETWORK.modes[:1] * 2}, "no name of its own"),
+        ({"modes": NETWORK.modes[1:]}, "may leave at an exit"),
         (_modes((1,), (1,), expected=replace(EXPECTED, shares=(1.0,))), "cannot be"),
         (_modes((1,), (1,), expected=replace(EXPECTED, accuracy=1.5)), "cannot be"),
         (_modes((1,), (1,), expected=replace(EXPECTED, shares=(0.1, 0.1, 0.1))), "cannot be"),

@@ -28,8 +28,7 @@ class Network:
         metadata: whatever training wants to keep; must fit in JSON.
         rounding: how requantisation rounds; "double" is TFLite's reference kernels.
         exits: logits that may be returned early, as their layers run; the output is the last.
-        modes: at which margins to leave, the one that firmware starts in first; none is to run to
-            the end.
+        modes: at which margins to leave; the first, in which firmware starts, runs to the end.
 
     Raises:
         TinykitError: something does not fit together; says which layer, and what to do.

@@ -83,6 +83,14 @@ def _check_exit(network: Network, one: Exit, made: dict[str, int]) -> None:
 
 def _check_modes(network: Network) -> None:
     names = [mode.name for mode in network.modes]
+    first = network.modes[:1]
+    if any(mode.is_open(i) for mode in first for i in range(len(mode.thresholds))):
+        raise fail(
+            network,
+            "its first mode, which firmware starts in, may leave at an exit.",
+            place=f"mode {names[0]}",
+            remedy="Put a mode first that runs to the end: all its thresholds are 255.",
+        )
     for mode in network.modes:
         place = f"mode {mode.name}"
         if not isinstance(mode.name, str) or not mode.name or names.count(mode.name) > 1:
