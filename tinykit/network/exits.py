@@ -85,13 +85,24 @@ def margins(logits: NDArray[np.int8]) -> NDArray[np.int64]:
     return result
 
 
-def leaves(logits: NDArray[np.int8], thresholds: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Whether inferences with these logits, (n, classes) of one exit, leave there: bool (n,)."""
+def leaves(
+    best: NDArray[np.int64], margin: NDArray[np.int64], thresholds: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Whether inferences leave at an exit that names the class `best` by `margin`, each (n,)."""
     least = np.asarray(thresholds, np.int64)
     if len(least) > 1:
-        # The first of the greatest, as everywhere.
-        least = least[logits.argmax(axis=-1)]
-    return np.asarray((least != NEVER) & (margins(logits) >= least))
+        least = least[best]
+    return np.asarray((least != NEVER) & (margin >= least))
+
+
+def first_left(
+    best: NDArray[np.int64], margin: NDArray[np.int64], thresholds: tuple[tuple[int, ...], ...]
+) -> NDArray[np.int64]:
+    """As `taken`, of classes and margins that are known: int64 (exits, n) each."""
+    result = np.full(best.shape[1], len(best), np.int64)
+    for index in reversed(range(len(best))):
+        result[leaves(best[index], margin[index], thresholds[index])] = index
+    return result
 
 
 def taken(logits: NDArray[np.int8], mode: Mode) -> NDArray[np.int64]:
@@ -104,10 +115,9 @@ def taken(logits: NDArray[np.int8], mode: Mode) -> NDArray[np.int64]:
     Returns:
         int64 (n,): the first exit that lets it go; the number of exits where it runs to the end.
     """
-    result = np.full(logits.shape[1], len(logits) - 1, np.int64)
-    for index in reversed(range(len(logits) - 1)):
-        result[leaves(logits[index], mode.thresholds[index])] = index
-    return result
+    early = logits[:-1]
+    # Of equal logits the first counts, as everywhere.
+    return first_left(early.argmax(axis=-1), margins(early), mode.thresholds)
 
 
 @dataclass(frozen=True)

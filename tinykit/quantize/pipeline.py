@@ -84,7 +84,7 @@ def train(
 def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -> dict[str, Any]:
     """Accuracy of a run's Network on a part of its data set, by the integer interpreter.
 
-    Needs no TensorFlow.
+    Needs no TensorFlow. Of a network with modes also what each does.
 
     Args:
         run: folder that `train` filled.
@@ -104,12 +104,17 @@ def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -
     if network.frontend is None:
         raise TinykitError("the network has no front end.", where=run)
     features = from_config(network.frontend).integer(dataset.x)
-    return {
+    figures = {
         "data": dataset.name,
         "synthetic": dataset.synthetic,
         "part": part,
         **classification(interpret(network, features), dataset.y, network.labels),
     }
+    if network.modes:
+        from tinykit.adaptive import evaluate_modes
+
+        figures["modes"] = evaluate_modes(network, dataset)
+    return figures
 
 
 @dataclass(frozen=True)
