@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from tinykit.adaptive.tune import costs_on
 from tinykit.boards import load_board
 from tinykit.emulators import select
 from tinykit.errors import TinykitError
@@ -41,6 +42,10 @@ def test_every_mode_on_a_board(adaptive: Run, board: str) -> None:
     assert full.instructions > fastest.instructions
     assert all(fastest.instructions <= one.instructions for one in others)
     assert any(0 < share < 1 for one in others for share in one.shares)
+    predicted = costs_on(adaptive.network, load_board(board))
+    for mode, one in zip(adaptive.network.modes, result.modes, strict=True):
+        expected = float(predicted.by_exit(mode) @ one.shares)
+        assert one.instructions == pytest.approx(expected, rel=0.05)
     # In the first mode heads are left out: vectors and clips ran in it, and so did these inputs.
     assert full.instructions == pytest.approx(result.measurement.inference.mean, rel=0.01)
     assert all(layer.most < 100 for layer in result.measurement.layers[2:4])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen.cost import CostModel
+from tinykit.codegen.counts import Counts
 from tinykit.codegen.layer import Layer
 from tinykit.network import Exit, Mode, Network
 from tinykit.network.exits import Heads
@@ -90,21 +91,32 @@ def exit_costs(network: Network, layers: Sequence[Layer], model: CostModel) -> E
     """The costs of a network's exits; None where a layer has no prediction."""
     predicted = [model.predict(layer) for layer in layers]
     classes = len(network.labels)
-    check = model.of_counts({"tk_exits": {"checks": 1, "values": classes}})
-    skip = model.of_counts({"tk_exits": {"skipped": 1}})
-    if check is None or skip is None or None in predicted:
+    check = model.of_counts(open_counts(classes))
+    closed = [model.of_counts(closed_counts(classes, first=first)) for first in (True, False)]
+    if None in (check, *closed, *predicted):
         return None
-    costs = np.array(predicted, np.float64)
+    costs, (gone, skipped) = np.array(predicted, np.float64), np.array(closed, np.float64)
     trunk, heads, skips = [], [], []
     total, at = 0.0, 0
     for one in exits_at(network, layers):
         total += costs[at : one.head].sum()
         at = one.last + 1
         trunk.append(total)
-        heads.append(costs[one.head : at].sum() + check)
-        skips.append((at - one.head) * skip)
+        heads.append(costs[one.head : at].sum() + float(check or 0))
+        skips.append(gone + (one.last - one.head) * skipped)
     trunk.append(total + costs[at:].sum())
     return ExitCosts(np.array(trunk), np.array(heads), np.array(skips))
+
+
+def open_counts(classes: int) -> Counts:
+    """Turns of what an exit's check adds to the layer that makes its logits."""
+    return {"tk_exits": {"checks": 1, "values": classes}}
+
+
+def closed_counts(thresholds: int, *, first: bool) -> Counts:
+    """Turns in place of a layer that need not run; the first of a head finds that out."""
+    looked = {"closed": 1, "thresholds": thresholds} if first else {}
+    return {"tk_exits": {"skipped": 1, **looked}}
 
 
 def inference_cost(network: Network, layers: Sequence[Layer], model: CostModel) -> float | None:
