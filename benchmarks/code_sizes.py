@@ -46,7 +46,7 @@ from tinykit.files import write_atomic
 from tinykit.frontends import Frontend, Imu, LogMel, Mfcc
 from tinykit.frontends.render import render_frontend
 from tinykit.network import Network
-from tinykit.network.sample import Builder, har_cnn
+from tinykit.network.sample import Builder, adaptive_cnn, har_cnn
 from tinykit.resources import resource_dir
 
 # As boards/platform/builder/main.py builds, as far as the code depends on it.
@@ -418,7 +418,9 @@ def _struct_headers() -> dict[str, list[str]]:
 def _mains() -> Iterator[tuple[str, tuple[App, Network, Vectors]]]:
     """All that main.c can be, by its name in the table."""
     network = Builder(np.random.default_rng(0), (60,), name="one").dense(60, relu=False).build()
-    for one in (network, _listening(har_cnn(widths=(2,)), Imu())):
+    adaptive = adaptive_cnn(widths=(2, 2), steps=128, modes=0)
+    listening = (_listening(one, Imu()) for one in (har_cnn(widths=(2,)), adaptive))
+    for one in (network, adaptive, *listening):
         for count, clips in ((0, 0), (1, 0), (0, 1), (1, 1)):
             if one.frontend is not None or not clips:
                 vectors = _vectors(one, count, clips)

@@ -21,7 +21,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -36,16 +36,20 @@ from tinykit.boards.platformio import build, environment
 from tinykit.codegen import elementwise
 from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.cost import FORMAT, core_of
-from tinykit.codegen.counts import Counts, counts_of
+from tinykit.codegen.counts import Core, Counts, counts_of
+from tinykit.codegen.exits import closed_counts, exits_at, open_counts
 from tinykit.codegen.isa import isa_of
 from tinykit.codegen.kernels import choose_kernels, poolable
 from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import Layout, plan_layers
 from tinykit.codegen.project import generate
+from tinykit.emulators import select
+from tinykit.emulators.measure import measure as measurement
 from tinykit.emulators.qemu import plugin
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
-from tinykit.network import Network
+from tinykit.network import NEVER, Mode, Network, exit_logits
+from tinykit.network.exits import full_mode
 from tinykit.network.ops import Add, AvgPool2D, MaxPool2D, Sub
 from tinykit.network.sample import Builder
 from tinykit.workflow import Firmware, run_firmware
@@ -61,6 +65,8 @@ BRANCHES, DEPTH = 30, 3
 NARROW, NARROW_SHARE = 1000, 4
 # Seeds from here on make networks of the operators that imported models bring, one for each few.
 IMPORTED, IMPORTED_SHARE = 2000, 2
+# Seeds from here on make networks with exits, as many as there are numbers of classes.
+EXITS, CLASSES = 3000, (3, 6, 12, 24)
 # One firmware in so many has layers of one bit.
 BINARY = 6
 TIMEOUT = 300.0
@@ -266,6 +272,20 @@ def binary_network(seed: int) -> Network:
     return builder.build()
 
 
+def exit_network(seed: int) -> Network:
+    """Small layers with exits, at which the measured input does not leave in the second mode."""
+    classes = CLASSES[seed - EXITS]
+    builder = Builder(np.random.default_rng(seed), (8, 1, 4), name="exits")
+    for _ in range(5):
+        builder.conv(4, (1, 1)).exit(classes)
+    network = builder.mean().dense(classes, relu=False).build()
+    logits = exit_logits(network, one_vector(network).features)[:-1, 0]
+    rows = np.full(logits.shape, NEVER - 1)
+    np.put_along_axis(rows, logits.argmax(axis=1)[:, None], NEVER, axis=1)
+    searched = Mode("searched", tuple(tuple(map(int, row)) for row in rows))
+    return replace(network, modes=(full_mode(len(logits)), searched))
+
+
 # --- Measuring ------------------------------------------------------------------------------------
 
 
@@ -399,6 +419,7 @@ def seeds_of(firmwares: int) -> list[int]:
         *range(firmwares),
         *range(NARROW, NARROW + firmwares // NARROW_SHARE),
         *range(IMPORTED, IMPORTED + firmwares // IMPORTED_SHARE),
+        *range(EXITS, EXITS + len(CLASSES)),
     ]
 
 
@@ -412,7 +433,7 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
         return layers[int(rng.integers(len(layers)))]
 
     pooled = frozenset(pool.name for _, pool in poolable(network) if rng.random() < 0.3)
-    if seed < IMPORTED or seed % 4:
+    if seed < IMPORTED or seed >= EXITS or seed % 4:
         with _ALONE:
             return choose_kernels(network, isa_of(board), choose, pooled=pooled)
     # Hardly any sum needs the reference form, so some are made to take it.
@@ -423,6 +444,8 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
+    if seed >= EXITS:
+        return exit_network(seed)
     if seed >= IMPORTED:
         return ImportedMaker(seed, limits).network()
     if seed >= NARROW:
@@ -442,6 +465,8 @@ def measure(seed: int, board: Board) -> list[tuple[str, int]]:
             # These are compiled otherwise.
             return []
         built = build(folder, board, jobs=1)
+        if seed >= EXITS:
+            return measure_exits(network, board, project.layers, built.elf)
         firmware = Firmware(folder, board, project.metadata, None)
         ran = run_firmware(firmware, built, emulator="qemu", timeout=TIMEOUT)
     if ran.differences:
@@ -450,6 +475,38 @@ def measure(seed: int, board: Board) -> list[tuple[str, int]]:
         (describe(network, layer), round(count.mean))
         for layer, count in zip(project.layers, ran.measurement.layers, strict=True)
     ]
+
+
+def measure_exits(
+    network: Network, board: Board, layers: Sequence[Layer], elf: Path
+) -> list[tuple[str, int]]:
+    """Layers of an inference with all exits closed, then of one that is checked at all."""
+    found = []
+    with select("qemu", board).start(elf, board, timeout=TIMEOUT) as session:
+        session.self_test()
+        for mode in range(2):
+            session.set_mode(mode)
+            session.send_features(one_vector(network).features[0])
+        session.quit()
+        marks = session.marks()
+    begins = [i for i, mark in enumerate(marks) if mark.kind == "begin"]
+    for part in (marks[begins[-2] : begins[-1]], marks[begins[-1] :]):
+        counts = measurement(part).layers
+        pairs = zip(layers, counts, strict=True)
+        found += [(describe(network, layer), round(count.mean)) for layer, count in pairs]
+    return found
+
+
+def counts_with_exits(network: Network, layers: Sequence[Layer], core: Core) -> list[Counts]:
+    """Turns of what `measure_exits` measures."""
+    closed = [counts_of(layer, core) for layer in layers]
+    checked = list(closed)
+    classes = len(network.labels)
+    for one in exits_at(network, layers):
+        checked[one.last] = checked[one.last] | open_counts(classes)
+        for index in range(one.head, one.last + 1):
+            closed[index] = closed_counts(classes, first=index == one.head)
+    return [*closed, *checked]
 
 
 def describe(network: Network, layer: Layer) -> str:
@@ -492,10 +549,13 @@ def read(core: str, path: Path) -> list[Sample]:
             continue
         network = network_of(int(name), board)
         layers = layers_of(network, board, int(name))
-        said = [describe(network, layer) for layer in layers]
+        said = [describe(network, layer) for layer in layers] * (1 + bool(network.exits))
         if said != [what for what, _ in measured]:
             raise SystemExit(f"{path}, firmware {name}: kernels have changed; measure again")
-        counts = [counts_of(layer, core_of(board)) for layer in layers]
+        core = core_of(board)
+        counts = [counts_of(layer, core) for layer in layers]
+        if network.exits:
+            counts = counts_with_exits(network, layers, core)
         samples += [Sample(c, n, w) for c, (w, n) in zip(counts, measured, strict=True)]
     return samples
 

@@ -14,6 +14,7 @@ from typing import Any
 from tinykit.boards import Board
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.cost import cost_model
+from tinykit.codegen.exits import inference_cost
 from tinykit.codegen.isa import isa_of
 from tinykit.codegen.plan import Layout
 from tinykit.codegen.sizes import Sizes, fitting_vectors, missing
@@ -105,7 +106,7 @@ def fit_boards(network: Network, boards: Sequence[Board], *, vectors: int, clips
             layouts[key] = lay_out_for(network, board)
         layers, plan = layouts[key].layers, layouts[key].plan
         _, sizes = fitting_vectors(network, board, layers, plan, carried)
-        instructions = None if model is None else model.total(layers)
+        instructions = None if model is None else inference_cost(network, layers, model)
         flash, ram = missing(sizes, board)
         found.append(
             Fit(

@@ -121,6 +121,28 @@ class Quantization:
 
 
 @dataclass(frozen=True)
+class Exits:
+    """Early exits, trained jointly with the rest (Teerapittayanon et al., arXiv:1709.01686).
+
+    Attributes:
+        after: layers of the model after which a mean and a dense layer give logits.
+        weights: of the exits' losses, that of the end being 1; the last entry repeats.
+        distillation: share of these losses that follows what the end says of the same clip.
+        temperature: of that.
+    """
+
+    after: tuple[str, ...] = ()
+    weights: tuple[float, ...] = (0.5,)
+    distillation: float = 0.5
+    temperature: float = 2.0
+
+    def weights_of(self, count: int) -> tuple[float, ...]:
+        """One weight for each of so many exits."""
+        given = self.weights[:count]
+        return given + self.weights[-1:] * (count - len(given))
+
+
+@dataclass(frozen=True)
 class SpeechAugment:
     """Augmentation of sound. The first group is done once, to `bank` variants of every clip.
 
@@ -194,6 +216,7 @@ class Recipe:
     augment: SpeechAugment | MotionAugment = field(default_factory=SpeechAugment)
     training: Training = field(default_factory=Training)
     quantization: Quantization = field(default_factory=Quantization)
+    exits: Exits = field(default_factory=Exits)
 
     @classmethod
     def load(cls, source: str | Path) -> Self:
@@ -249,6 +272,7 @@ class Recipe:
             quantization=_section(
                 Quantization, table.get("quantization", {}), "quantization", where
             ),
+            exits=_section(Exits, table.get("exits", {}), "exits", where),
         )
         recipe.check(where)
         return recipe
@@ -267,6 +291,10 @@ class Recipe:
         check_parameters(self.model.name, self.model.options, where=f"{where}: [model]")
         larger = {**self.model.options, **self.training.teacher_model}
         check_parameters(self.model.name, larger, where=f"{where}: [training] teacher_model")
+        if not self.exits.weights or self.exits.distillation > 1:
+            raise TinykitError(
+                "weights is empty, or distillation above 1.", where=f"{where}: [exits]"
+            )
         how = self.quantization
         at = f"{where}: [quantization]"
         parse_policy(how.policy, how.layers, edges=how.edges, where=at)
@@ -344,7 +372,8 @@ class Recipe:
         for key in ("data", "frontend", "model"):
             named: Named = getattr(self, key)
             table[key] = {"name": named.name, **_plain(named.options)}
-        for key in ("augment", "training", "quantization"):
+        sections = ["augment", "training", "quantization", *["exits"] * (self.exits != Exits())]
+        for key in sections:
             section = getattr(self, key)
             table[key] = _plain({f.name: getattr(section, f.name) for f in fields(section)})
         return table
@@ -407,7 +436,13 @@ def _section(kind: type[Any], table: Any, key: str, where: str) -> Any:
 
 
 def _value(value: Any, hint: Any, name: str, default: Any, place: str) -> Any:
-    if get_origin(hint) is tuple:
+    if get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis:
+        kind = get_args(hint)[0]
+        if isinstance(value, list) and kind is str and all(isinstance(v, str) for v in value):
+            return tuple(value)
+        if isinstance(value, list) and kind is float and all(_number(v) and v >= 0 for v in value):
+            return tuple(float(v) for v in value)
+    elif get_origin(hint) is tuple:
         wanted = len(get_args(hint))
         if isinstance(value, list) and len(value) == wanted and all(_number(v) for v in value):
             return tuple(float(v) for v in value)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tinykit.boards import Board
 from tinykit.errors import DoesNotFitError
 from tinykit.files import write_atomic
-from tinykit.network import Network, interpret, interpret_all
+from tinykit.network import Network, interpret, interpret_all, run_adaptive
 from tinykit.network.sample import random_input
 from tinykit.runs import Run
 from tinykit.workflow import (
@@ -108,19 +108,19 @@ def verify(
         run: the run; without a front end, random features stand for recordings.
         boards: to build and boot; one that the network does not fit on is reported, not failed.
         emulators: "auto", or several names to boot each board under each that knows it.
-        clips: recordings to stream through each board's own front end.
+        clips: recordings to stream through each board's own front end, and to run in every mode.
         sanitize: run the host's C under ASan and UBSan.
         tick: called after each executor.
         on_result: called with what each board measured.
     """
-    features = _features(run)
+    features = inputs_of(run)
     rows = [_host_row(run, features, sanitize=sanitize)]
     tick()
     if tflite_can_run(run.network):
         rows.append(_tflite_row(run, features))
     tick()
     for board in boards:
-        for row, measured in _board_rows(run, board, emulators, clips):
+        for row, measured in _board_rows(run, board, emulators, clips, features):
             rows.append(row)
             if measured is not None:
                 on_result(measured)
@@ -131,7 +131,7 @@ def verify(
     return result
 
 
-def _features(run: Run) -> Int8Array:
+def inputs_of(run: Run) -> Int8Array:
     if run.network.frontend is not None:
         return run.frontend.integer(run.samples().x)
     source = run.network.tensor(run.network.input)
@@ -161,12 +161,18 @@ def _host_row(run: Run, features: Int8Array, *, sanitize: bool) -> Row:
         scores = expected[run.network.output].reshape(len(features), -1)
         if wrong := first_difference(scores, model.invoke(features)):
             differences.append(f"scores: {wrong}")
+        for index, mode in enumerate(run.network.modes):
+            got, left = model.invoke_mode(features, index)
+            want, where = run_adaptive(run.network, features, mode)
+            if not (np.array_equal(left, where) and np.array_equal(got, want)):
+                differences.append(f"mode {mode.name}")
         if run.network.frontend is not None:
             compares = "features, scores and every layer"
             heard, answered = model.invoke_clips(run.samples().x)
             for name, ours, theirs in (("features", features, heard), ("clips", scores, answered)):
                 if wrong := first_difference(ours, theirs):
                     differences.append(f"{name}: {wrong}")
+    compares += ", every mode" if run.network.modes else ""
     return Row(
         "host C (ASan, UBSan)" if sanitize else "host C",
         None,
@@ -198,7 +204,7 @@ def _tflite_row(run: Run, features: Int8Array) -> Row:
 
 
 def _board_rows(
-    run: Run, board: Board, emulators: Sequence[str], clips: int
+    run: Run, board: Board, emulators: Sequence[str], clips: int, features: Int8Array
 ) -> Iterator[tuple[Row, BoardResult | None]]:
     title = f"{board.id} under {{}}"
     names = list(emulators) if list(emulators) == ["auto"] else _known(board, emulators)
@@ -214,9 +220,13 @@ def _board_rows(
     build = build_firmware(firmware)
     stream = run.samples().first(clips) if run.network.frontend is not None and clips else None
     compares = "features, scores and every layer" if stream is not None else "scores, layers"
+    compares += ", every mode" if run.network.modes else ""
     for name in names:
-        result = run_firmware(firmware, build, emulator=name, clips=stream)
+        result = run_firmware(
+            firmware, build, emulator=name, clips=stream, features=features[:clips]
+        )
         wrong = [*result.differences, *(f"clip {c.index}" for c in result.clips if not c.agrees)]
+        wrong += [f"mode {m.name}: {m.first_wrong}" for m in result.modes if m.wrong]
         title_of_row = title.format(result.emulator)
         detail = wrong[0] if wrong else ""
         row = Row(title_of_row, board.core, result.compared, compares, result.exact, detail)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinykit.board_modes import ModeResult, run_modes, split_marks
 from tinykit.boards import Board, load_board
 from tinykit.boards.platformio import BuildResult
 from tinykit.boards.platformio import build as build_project
@@ -21,11 +22,14 @@ from tinykit.emulators import NO_PROGRESS_SECONDS, Emulator, Session, select
 from tinykit.emulators.measure import estimate, measure
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
+from tinykit.frontends import from_config
+from tinykit.network.ops import Int8Array
 from tinykit.runs import Run, Samples, open_run
 
 if TYPE_CHECKING:
     from tinykit.emulators.measure import Measurement
     from tinykit.emulators.records import Record
+    from tinykit.network import Network
 
 VECTORS = 4
 CLIPS = 1
@@ -208,7 +212,8 @@ class BoardResult:
         records: of the self-test.
         differences: where the board and the interpreter disagree; empty if bit-exact.
         clips: recordings streamed over UART.
-        measurement: exact instruction counts.
+        measurement: exact instruction counts, those in other modes than the first left out.
+        modes: what inferences did in each mode of a network with exits, where that was asked.
     """
 
     firmware: Firmware
@@ -218,17 +223,19 @@ class BoardResult:
     differences: list[str]
     clips: list[ClipResult]
     measurement: Measurement
+    modes: list[ModeResult] = field(default_factory=list)
 
     @property
     def exact(self) -> bool:
         """Whether everything that was compared was equal."""
-        return not self.differences and all(clip.agrees for clip in self.clips)
+        same = all(clip.agrees for clip in self.clips) and not any(m.wrong for m in self.modes)
+        return not self.differences and same
 
     @property
     def compared(self) -> int:
         """How many inputs were compared."""
         vectors = sum(r["t"] in ("vector", "clip") for r in self.records)
-        return vectors + len(self.clips)
+        return vectors + len(self.clips) + sum(mode.inferences for mode in self.modes)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of RUN/boards/<board>.json."""
@@ -260,6 +267,7 @@ class BoardResult:
                 }
                 for c in self.clips
             ],
+            **({"modes": [mode.as_dict() for mode in self.modes]} if self.modes else {}),
         }
 
     def _flash(self) -> dict[str, Any]:
@@ -320,6 +328,7 @@ def run_firmware(
     *,
     emulator: str = "auto",
     clips: Samples | None = None,
+    features: Int8Array | None = None,
     timeout: float = NO_PROGRESS_SECONDS,
     tick: Tick = lambda: None,
 ) -> BoardResult:
@@ -330,6 +339,7 @@ def run_firmware(
         build: its build.
         emulator: "auto", "renode", "qemu" or "host".
         clips: recordings to stream through the board's front end over UART; none by default.
+        features: int8 (n, *input shape), to run in every mode of a network with exits.
         timeout: wall seconds without output after which the firmware counts as hung.
         tick: called after the self-test and after each clip, for a progress bar.
     """
@@ -344,8 +354,13 @@ def run_firmware(
         records = session.self_test()
         tick()
         streamed = _stream(firmware, session, clips, tick) if clips is not None else []
+        moded = None
+        if features is not None and (network := _network_of(firmware)).exits:
+            moded = run_modes(session, network, features, tick)
         session.quit()
         marks = session.marks()
+    extra = 0 if moded is None else sum(map(len, moded.records))
+    marks, counts = split_marks(marks, extra)
     result = BoardResult(
         firmware,
         build,
@@ -354,22 +369,28 @@ def run_firmware(
         check_self_test(records, firmware.metadata),
         streamed,
         measure(marks),
+        [] if moded is None else moded.results(counts),
     )
     if firmware.run is not None:
         save_result(firmware.run, result)
     return result
 
 
-def _stream(firmware: Firmware, session: Session, clips: Samples, tick: Tick) -> list[ClipResult]:
-    from tinykit.network import interpret
-
+def _network_of(firmware: Firmware) -> Network:
     if firmware.run is None:
         raise TinykitError(
             "the project lies in no run folder, so there is nothing to compare recordings with.",
             where=firmware.directory,
             remedy="Name the run folder and --board instead.",
         )
-    network, frontend = firmware.run.network, firmware.run.frontend
+    return firmware.run.network
+
+
+def _stream(firmware: Firmware, session: Session, clips: Samples, tick: Tick) -> list[ClipResult]:
+    from tinykit.network import interpret
+
+    network = _network_of(firmware)
+    frontend = from_config(network.frontend or {})
     features = frontend.integer(clips.x)
     expected = interpret(network, features)
     hop = frontend.c_constants()["chunk"]

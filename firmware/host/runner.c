@@ -2,6 +2,7 @@
 // Runs a generated model on the machine that compiled it, over binary stdin and stdout:
 //   runner features   in: TK_MODEL_INPUTS bytes a sample; out: the scores of each
 //   runner layers     the same, each sample's scores preceded by every layer's output
+//   runner mode <n>   as features, in mode n; each sample's scores preceded by the exit taken
 //   runner clips      in: uint32 samples per channel, then int16 samples, channels interleaved;
 //                     out: the features of each clip, then its scores
 #include <stdbool.h>
@@ -63,6 +64,26 @@ static void run_features(tk_model_observer *observer)
     }
 }
 
+#if defined(TK_MODEL_EXITS)
+
+static void run_mode(const char *mode)
+{
+    static int8_t features[TK_MODEL_INPUTS];
+    if (tk_set_mode((uint32_t)strtoul(mode, NULL, 10)) != TK_OK) {
+        fail("there is no such mode");
+    }
+    while (read_exactly(features, sizeof features)) {
+        const tk_status status = tk_model_invoke(features, scores);
+        if (status != TK_OK) {
+            fail(tk_status_text(status));
+        }
+        const uint8_t taken = (uint8_t)tk_last_exit();
+        write_exactly(&taken, sizeof taken);
+        write_exactly(scores, sizeof scores);
+    }
+}
+
+#endif
 #if defined(TK_HOST_FRONTEND)
 
 static void run_clips(void)
@@ -97,17 +118,21 @@ static void run_clips(void)
 
 int main(int argc, char **argv)
 {
-    const char *mode = argc == 2 ? argv[1] : "";
-    if (strcmp(mode, "features") == 0) {
+    const char *task = argc >= 2 ? argv[1] : "";
+    if (strcmp(task, "features") == 0) {
         run_features(NULL);
-    } else if (strcmp(mode, "layers") == 0) {
+    } else if (strcmp(task, "layers") == 0) {
         run_features(write_layer);
+#if defined(TK_MODEL_EXITS)
+    } else if (strcmp(task, "mode") == 0 && argc == 3) {
+        run_mode(argv[2]);
+#endif
 #if defined(TK_HOST_FRONTEND)
-    } else if (strcmp(mode, "clips") == 0) {
+    } else if (strcmp(task, "clips") == 0) {
         run_clips();
 #endif
     } else {
-        fail("the mode is none of features, layers and clips");
+        fail("the task is none of features, layers, mode <n> and clips");
     }
     return 0;
 }

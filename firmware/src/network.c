@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The walk over the layers of a network that always runs to its end; network_exits.c has the other.
 #include "tinykit/network.h"
 
-#include <string.h>
-
 #include "tinykit/marks.h"
-#include "tinykit/packing.h"
 
 // An observed inference is not marked: what the observer does is not the network's cost.
 static tk_status run_layers(tk_model_observer *observer, void *context)
@@ -48,42 +46,4 @@ tk_status tk_model_observe(const int8_t *features, int8_t *scores, tk_model_obse
 tk_status tk_model_invoke(const int8_t *features, int8_t *scores)
 {
     return tk_model_observe(features, scores, NULL, NULL);
-}
-
-int8_t *tk_model_input(void)
-{
-    return tk_model.features;
-}
-
-const char *tk_model_name(const char *names, uint32_t index)
-{
-    for (; index != 0; --index) {
-        while (*names++ != '\0') {
-        }
-    }
-    return names;
-}
-
-void tk_network_load(const tk_network *network, const int8_t *features)
-{
-    if (features != network->input) {
-        memcpy(network->input, features, network->inputs);
-    }
-}
-
-void tk_network_store(const tk_network *network, int8_t *scores)
-{
-    if (scores != network->output) {
-        memcpy(scores, network->output, network->outputs);
-    }
-}
-
-void tk_network_pack(const tk_network *network, const int8_t *features)
-{
-    tk_pack(features, network->pixels, network->channels, network->in_bits, network->input);
-}
-
-void tk_network_unpack(const tk_network *network, int8_t *scores)
-{
-    tk_unpack_pixel(network->output, network->outputs, network->out_bits, scores);
 }

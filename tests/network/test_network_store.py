@@ -188,7 +188,7 @@ def nested(manifest: dict[str, Any]) -> None:
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "version 2": lambda m: m.update(version=2),
+    "version 2": lambda m: m.update(version=3),
     "another format": lambda m: m.update(format="other"),
     "the digest": lambda m: m.update(digest="0" * 64),
     "an extra field": lambda m: m.update(extra=1),
@@ -267,8 +267,8 @@ def test_compressed_members_are_refused() -> None:
 
 
 def test_another_version_says_what_to_do() -> None:
-    with pytest.raises(TinykitError, match=r"version 2; .* Update tinykit"):
-        from_bytes(forged(lambda m: m.update(version=2)))
+    with pytest.raises(TinykitError, match=r"version 3; .* Update tinykit"):
+        from_bytes(forged(lambda m: m.update(version=3)))
 
 
 def test_a_damaged_file_says_so(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tinykit.cli import (
     report,
     run,
     train,
+    tune,
     verify,
 )
 from tinykit.cli.output import Commands
@@ -59,6 +60,7 @@ def _root(
 
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("import")(import_.import_model)
 app.command("fits")(fits.fits)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tinykit.cli.output import JsonOption, RunArgument, show_json, show_table
+from tinykit.cli.tune import show_modes
 
 
 class Part(StrEnum):
@@ -48,3 +49,5 @@ def evaluate(
         f"macro F1 {100 * figures['macro_f1']:.2f} %"
     )
     show_table(title, ("class", "clips", "precision", "recall", "F1"), rows)
+    if figures.get("modes"):
+        show_modes(f"Modes on {figures['data']} ({origin}), {part.value}", figures["modes"])

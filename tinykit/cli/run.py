@@ -31,6 +31,9 @@ def run(
     clips: Annotated[
         int, typer.Option(help="Held-out recordings to stream over UART.", min=0, max=100)
     ] = 0,
+    mode_inputs: Annotated[
+        int, typer.Option(help="Inputs to run in every mode, of networks with exits.", min=0)
+    ] = 5,
     timeout: Annotated[
         float, typer.Option(help="Seconds without output after which the firmware hangs.")
     ] = 60.0,
@@ -44,6 +47,7 @@ def run(
     Example: [bold]tinykit run runs/kws-w8a8-seed0 --board virt_rv32imc --clips 10[/bold]
     """
     from tinykit.progress import progress
+    from tinykit.verify import inputs_of
     from tinykit.workflow import build_firmware, open_firmware, run_firmware
 
     with progress() as bar:
@@ -55,11 +59,16 @@ def run(
         samples = None
         if clips and firmware.run is not None:
             samples = firmware.run.samples().first(clips)
+        features = None
+        if mode_inputs and firmware.run is not None and firmware.run.network.modes:
+            features = inputs_of(firmware.run)[:mode_inputs]
+            bar.update(task, total=3 + clips + len(firmware.run.network.modes))
         result = run_firmware(
             firmware,
             built,
             emulator=emulator,
             clips=samples,
+            features=features,
             timeout=timeout,
             tick=lambda: bar.advance(task),
         )
@@ -80,7 +89,9 @@ def require_exact(result: BoardResult) -> None:
 
     if not result.exact:
         clip = next((c for c in result.clips if not c.agrees), None)
-        first = result.differences[0] if result.differences else f"recording {clip}"
+        mode = next((m for m in result.modes if m.wrong), None)
+        other = f"recording {clip}" if clip else f"mode {mode}"
+        first = result.differences[0] if result.differences else other
         raise MismatchError(
             f"the firmware and the interpreter differ: {first}.",
             where=f"{result.firmware.board.id} under {result.emulator}",
@@ -101,6 +112,7 @@ def show_result(result: BoardResult) -> None:
         ]
         columns = ("recording", "is", "board says", "score", "equals Python")
         show_table("Recordings streamed over UART", columns, rows, right=3)
+    _show_modes(result)
     verdict = "[green]bit-exact[/green]" if result.exact else "[red]NOT bit-exact[/red]"
     show(f"{verdict}: {result.compared} inputs, board = interpreter")
 
@@ -133,6 +145,22 @@ def _show_layers(result: BoardResult, document: dict[str, Any]) -> None:
             "per MAC",
         )
         show_table(f"{document['board_name']} under {result.emulator}", columns, rows, right=2)
+
+
+def _show_modes(result: BoardResult) -> None:
+    rows = [
+        (
+            mode.name,
+            " ".join(f"{100 * share:.0f}" for share in mode.shares),
+            None if mode.instructions is None else round(mode.instructions),
+            "NO" if mode.wrong else "yes",
+            mode.inferences,
+        )
+        for mode in result.modes
+    ]
+    if rows:
+        columns = ("mode", "exits taken, %", "instructions", "equals Python", "inputs")
+        show_table("Modes", columns, rows, right=2)
 
 
 def _show_memory(document: dict[str, Any]) -> None:

@@ -94,14 +94,16 @@ class SelfTest:
             "banner": banner(network),
             "board": board.id,
             "frontend": network.frontend is not None,
+            "exits": bool(network.exits),
             **vectors_context(vectors),
         }
         names = ("main.c", "vectors.c")
         return {name: render_template(f"{name}.j2", **context) for name in names}
 
     def main_variant(self, network: Network, vectors: Vectors | None) -> str:
-        """By front end, vectors and recordings."""
+        """By front end, exits, vectors and recordings."""
         parts = ["selftest", *["frontend"] * (network.frontend is not None)]
+        parts += ["exits"] * bool(network.exits)
         if vectors is not None:
             parts += ["vectors"] * bool(len(vectors.features)) + ["clips"] * bool(
                 len(vectors.clips)

@@ -23,7 +23,12 @@ from tinykit.codegen.linker import Linked, Object, Section, Target, link
 
 TABLE = Path(__file__).with_name("code_sizes.json")
 # Structs besides those called tk_..._params that generated C defines.
-TYPES = frozenset({"tk_affine_column", "tk_fft_bin", "tk_layer", "tk_network", "tk_vectors"})
+TYPES = frozenset(
+    {
+        *("tk_affine_column", "tk_fft_bin", "tk_exit", "tk_exits"),
+        *("tk_layer", "tk_network", "tk_vectors"),
+    }
+)
 # Where the linker starts, besides vectors.
 _ENTRIES = ("tk_reset", "_start")
 _SCALARS = {
@@ -33,6 +38,8 @@ _SCALARS = {
 # Objects and constants of generated C of their own, by the file that defines them.
 _ROOTS = {"model.c": "tk_model", "vectors.c": "tk_self_test"}
 _ALONE = frozenset({"tk_model_layer_names", "tk_model_class_names"})
+# What other files name besides.
+_SEEN = frozenset({"tk_model_exits"})
 
 
 @dataclass(frozen=True)
@@ -228,7 +235,7 @@ class _Core:
         sections = tuple(
             replace(self._section(datum), refs=refs.get(datum.name, ())) for datum in ordered
         )
-        symbols = {name: (i, 0) for name, i in numbers.items() if name in (root, *_ALONE)}
+        symbols = {name: (i, 0) for name, i in numbers.items() if name in (root, *_ALONE, *_SEEN)}
         return Object(sections, symbols)
 
 

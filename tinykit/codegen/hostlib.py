@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.codegen.exits import NETWORK_SOURCES, walk_of
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, tensor_bytes
 from tinykit.codegen.plan import lay_out
@@ -29,12 +30,13 @@ from tinykit.resources import resource_dir
 
 Int8Array = NDArray[np.int8]
 Int16Array = NDArray[np.int16]
+Int64Array = NDArray[np.int64]
 Samples = NDArray[Any]
 
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 
-Mode = Literal["features", "layers", "clips"]
+Task = Literal["features", "layers", "clips", "mode"]
 
 # Samples a run of the program; bounds the memory that pipes and layer outputs take.
 _CHUNK = 256
@@ -68,6 +70,10 @@ class HostModel:
         """Remove the program."""
         self._folder.cleanup()
 
+    def sources(self) -> list[Path]:
+        """The hand-written C that the program is made of, without its main()."""
+        return host_sources(self.network, self.layers, self.frontend)
+
     def __enter__(self) -> Self:
         return self
 
@@ -83,6 +89,16 @@ class HostModel:
         """Scores, int8 (n, classes), of features int8 (n, *input shape)."""
         data = self._run("features", self._checked(features).tobytes())
         return np.frombuffer(data, np.int8).reshape(len(features), self._classes)
+
+    def invoke_mode(self, features: Int8Array, mode: int) -> tuple[Int8Array, Int64Array]:
+        """As `invoke`, in a mode by its number, and the exit that each took, int64 (n,).
+
+        Raises:
+            TinykitError: the Network has no exits, or no such mode.
+        """
+        data = self._run("mode", self._checked(features).tobytes(), str(mode))
+        rows = np.frombuffer(data, np.int8).reshape(len(features), self._classes + 1)
+        return rows[:, 1:], rows[:, 0].view(np.uint8).astype(np.int64)
 
     def invoke_layers(self, features: Int8Array) -> dict[str, Int8Array]:
         """Output tensors by name, int8 (n, *shape), of all layers that execute code."""
@@ -143,8 +159,9 @@ class HostModel:
             )
         return np.ascontiguousarray(features)
 
-    def _run(self, mode: Mode, data: bytes) -> bytes:
-        done = subprocess.run([str(self._program), mode], input=data, capture_output=True)
+    def _run(self, task: Task, data: bytes, *options: str) -> bytes:
+        command = [str(self._program), task, *options]
+        done = subprocess.run(command, input=data, capture_output=True)
         if done.returncode != 0:
             raise TinykitError(
                 f"the generated C failed on this machine: {done.stderr.decode(errors='replace')}",
@@ -160,12 +177,12 @@ def _chunks(samples: Samples) -> Iterator[Samples]:
         yield samples[start : start + _CHUNK]
 
 
-def host_sources(layers: Sequence[Layer], frontend: Frontend | None) -> list[Path]:
+def host_sources(
+    network: Network, layers: Sequence[Layer], frontend: Frontend | None
+) -> list[Path]:
     """The hand-written C that a model and its front end need."""
     source = resource_dir("firmware") / "src"
-    names = {"marks.c", "network.c", "packing.c", "status.c"} | {
-        name for layer in layers for name in layer.sources
-    }
+    names = {*NETWORK_SOURCES, walk_of(network), *(s for one in layers for s in one.sources)}
     if frontend is not None:
         names |= {f"frontends/{name}" for name in c_sources(frontend)}
     return [source / name for name in sorted(names) if name.endswith(".c")]
@@ -187,7 +204,7 @@ def _build(model: HostModel, folder: Path, isa: Isa, *, sanitize: bool) -> Path:
     compile_c(
         [
             *(folder / name for name in files if name.endswith(".c")),
-            *host_sources(model.layers, model.frontend),
+            *host_sources(model.network, model.layers, model.frontend),
             firmware / "host" / "runner.c",
         ],
         program,

@@ -14,7 +14,7 @@ _TAKEN = frozenset({
     "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register",
     "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
     "union", "unsigned", "void", "volatile", "while", "asm", "main", "bool", "true", "false",
-    "status", "arena", "listener", "features", "scores",
+    "status", "arena", "listener", "features", "scores", "layers", "exits", "thresholds",
 })
 # fmt: on
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.budget import with_flash, within_flash
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.cost import CostModel, cost_model
+from tinykit.codegen.exits import exits_at, inference_cost
 from tinykit.codegen.isa import isa_of
 from tinykit.codegen.layer import Layer, tensor_bytes
 from tinykit.codegen.names import short_name
@@ -229,11 +230,13 @@ def _rounded(instructions: float | None) -> int | None:
     return None if instructions is None else round(instructions)
 
 
-def _predicted(layers: Sequence[Layer], model: CostModel | None) -> dict[str, Any] | None:
+def _predicted(
+    network: Network, layers: Sequence[Layer], model: CostModel | None
+) -> dict[str, Any] | None:
     """What an inference will take, and of which core the model is; None where there is none."""
     if model is None:
         return None
-    instructions = _rounded(model.total(layers))
+    instructions = _rounded(inference_cost(network, layers, model))
     return {"instructions": instructions, "core": model.name, "same_core": model.exact}
 
 
@@ -276,7 +279,7 @@ def _metadata(
             ],
         },
         "estimate": sizes.as_dict(),
-        "predicted": _predicted(layers, model),
+        "predicted": _predicted(network, layers, model),
         "symbols": {
             "begin": "tk_mark_begin",
             "layer": "tk_mark_layer",
@@ -285,7 +288,21 @@ def _metadata(
             "timestamp": "tk_mark_timestamp",
         },
         "layers": [_layer_metadata(network, layer, plan, model) for layer in layers],
+        **_adaptive(network, layers),
         "embedded": _embedded(vectors, layers),
+    }
+
+
+def _adaptive(network: Network, layers: Sequence[Layer]) -> dict[str, Any]:
+    """Exits and modes; nothing of a network without."""
+    if not network.exits:
+        return {}
+    return {
+        "exits": [
+            {"tensor": one.exit.tensor, "head": one.head, "last": one.last}
+            for one in exits_at(network, layers)
+        ],
+        "modes": [asdict(mode) for mode in network.operating_modes],
     }
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tinykit import __version__
 from tinykit.codegen.constants import HeldConstant, constants_of
 from tinykit.codegen.datum import Datum
+from tinykit.codegen.exits import exits_at, threshold_table
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
@@ -314,7 +315,10 @@ def _constant_view(
     }
 
 
-def _end_view(tensor: Tensor, plan: MemoryPlan, own: str) -> dict[str, Any]:
+def _end_view(tensor: Tensor, plan: MemoryPlan, own: str, *, apart: bool = False) -> dict[str, Any]:
+    """An end of the network; its values of 8 bits have a buffer called `own` if they lie `apart`
+    or are of fewer bits."""
+    apart = apart or tensor.bits != 8
     values = int(np.prod(tensor.shape))
     channels = tensor.shape[-1]
     return {
@@ -325,8 +329,9 @@ def _end_view(tensor: Tensor, plan: MemoryPlan, own: str) -> dict[str, Any]:
         "pixels": values // channels,
         "pixel_bytes": -(-channels * tensor.bits // 8),
         "place": _at(plan.offset(tensor.name)),
+        "apart": apart,
         # Where values of 8 bits lie, or may lie.
-        "bytes": f"(int8_t *){_at(plan.offset(tensor.name))}" if tensor.bits == 8 else own,
+        "bytes": own if apart else f"(int8_t *){_at(plan.offset(tensor.name))}",
     }
 
 
@@ -345,12 +350,12 @@ def class_names(network: Network) -> list[str]:
 
 
 def _buffers(ends: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The buffers of values at the ends that are of fewer than 8 bits."""
+    """The buffers of values at the ends that lie apart."""
     comments = ("Features as integers of 8 bits.", "Scores as integers of 8 bits.")
     return [
         {"name": end["bytes"], "size": end["size"], "comment": comment}
         for end, comment in zip(ends, comments, strict=True)
-        if end["bits"] != 8
+        if end["apart"]
     ]
 
 
@@ -370,7 +375,9 @@ def model_data(network: Network, layers: Sequence[Layer], plan: MemoryPlan) -> l
     ends = (("features", network.tensor(network.input)), ("scores", network.tensor(network.output)))
     data = [Datum("arena", "uint8_t", plan.size, zero=True, align=8)]
     data += [
-        Datum(name, "int8_t", math.prod(end.shape), zero=True) for name, end in ends if end.bits < 8
+        Datum(name, "int8_t", math.prod(end.shape), zero=True)
+        for name, end in ends
+        if end.bits < 8 or (name == "scores" and network.exits)
     ]
     for held in constants:
         name = idents[_constant_name(held.op.output)]
@@ -386,10 +393,12 @@ def model_data(network: Network, layers: Sequence[Layer], plan: MemoryPlan) -> l
         data += [
             Datum(f"{idents[name]}_in", "void *", len(inputs)) for name, inputs in _called(layer)
         ]
-    data += [
-        Datum("layers", "tk_layer", sum(len(layer.calls) or 1 for layer in layers)),
-        Datum("tk_model", "tk_network", None),
-    ]
+    data.append(Datum("layers", "tk_layer", _calls(layers)))
+    if network.exits:
+        data.append(Datum("thresholds", "uint8_t", threshold_table(network).size))
+        data.append(Datum("exits", "tk_exit", len(network.exits) + 1))
+        data.append(Datum("tk_model_exits", "tk_exits", None))
+    data.append(Datum("tk_model", "tk_network", None))
     names = {"layer": [layer.op.name for layer in layers], "class": class_names(network)}
     for what, texts in names.items():
         size = sum(len(text.encode()) + 1 for text in texts)
@@ -402,6 +411,8 @@ def model_functions(network: Network, layers: Sequence[Layer]) -> set[str]:
     wide = {end: network.tensor(end).bits == 8 for end in (network.input, network.output)}
     found = {"tk_network_load" if wide[network.input] else "tk_network_pack"}
     found.add("tk_network_store" if wide[network.output] else "tk_network_unpack")
+    if network.exits:
+        found.add("tk_exit_store" if wide[network.output] else "tk_exit_unpack")
     for layer in layers:
         found |= {f"{one.function}_run" for one in layer.calls or (layer,)}
         found |= {part.function for part in layer.parts[1:]}
@@ -411,6 +422,11 @@ def model_functions(network: Network, layers: Sequence[Layer]) -> set[str]:
             if one.binary is not None:
                 found.add(one.binary.function)
     return found
+
+
+def _calls(layers: Sequence[Layer]) -> int:
+    """How many calls of kernels layers are."""
+    return sum(len(layer.calls) or 1 for layer in layers)
 
 
 def _idents(
@@ -440,7 +456,8 @@ def render_model(
     idents, constants = _idents(network, layers, plan)
     ends = [
         _end_view(network.tensor(network.input), plan, "features"),
-        _end_view(network.tensor(network.output), plan, "scores"),
+        # An exit's logits may lie where the output will: both are taken out of the arena.
+        _end_view(network.tensor(network.output), plan, "scores", apart=bool(network.exits)),
     ]
     context = {
         "banner": banner(network),
@@ -456,7 +473,10 @@ def render_model(
             "input": ends[0],
             "output": ends[1],
             "buffers": _buffers(ends),
-            "steps": sum(len(layer.calls) or 1 for layer in layers),
+            "steps": _calls(layers),
+            "exits": _exit_views(network, layers, plan),
+            "modes": _mode_views(network),
+            "thresholds": _threshold_view(network),
             "layer_names": _joined([layer.op.name for layer in layers]),
             "class_names": _joined(class_names(network)),
             "constants": [_constant_view(network, one, idents) for one in constants],
@@ -464,6 +484,47 @@ def render_model(
         },
     }
     return {name: render_template(f"{name}.j2", **context) for name in ("model.c", "model.h")}
+
+
+def _exit_views(
+    network: Network, layers: Sequence[Layer], plan: MemoryPlan
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "comment": f"after {short_name(layers[one.last].op.name)}",
+            "head": _calls(layers[: one.head]),
+            "last": _calls(layers[: one.last + 1]) - 1,
+            "logits": _at(plan.offset(one.exit.tensor)),
+        }
+        for one in exits_at(network, layers)
+    ]
+
+
+def _threshold_view(network: Network) -> dict[str, Any] | None:
+    if not network.exits:
+        return None
+    table = threshold_table(network)
+    rows = [
+        {"comment": short_name(mode.name), "rows": table_rows(map(str, row.reshape(-1).tolist()))}
+        for mode, row in zip(network.operating_modes, table, strict=True)
+    ]
+    return {"each": table.shape[2], "count": table.size, "modes": rows}
+
+
+def _mode_views(network: Network) -> list[dict[str, Any]]:
+    """Of each mode its name in C, and a line on what is expected of it."""
+    names = unique_identifiers([mode.name for mode in network.operating_modes])
+    views = []
+    for mode in network.operating_modes:
+        line, known = short_name(mode.name), mode.expected
+        if known is not None:
+            shares = " ".join(f"{100 * share:.0f}" for share in known.shares)
+            line += (
+                f": accuracy {100 * known.accuracy:.2f} %, macro F1 {100 * known.macro_f1:.2f} %, "
+                f"{known.instructions:.0f} instructions; exits {shares} %"
+            )
+        views.append({"macro": f"TK_MODE_{names[mode.name].upper()}", "comment": line})
+    return views
 
 
 def _comment_lines(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.choice import lay_out_for
 from tinykit.codegen.code_sizes import Firmware, link_for
 from tinykit.codegen.datum import Datum
+from tinykit.codegen.exits import NETWORK_SOURCES, walk_of
 from tinykit.codegen.layer import Layer
 from tinykit.codegen.plan import MemoryPlan
 from tinykit.codegen.render import model_data, model_functions
@@ -28,7 +29,7 @@ from tinykit.frontends.render import c_sources
 from tinykit.network import Network
 
 # What every firmware has, below firmware/src.
-BASE_SOURCES = ("crc.c", "marks.c", "network.c", "packing.c", "record.c", "status.c")
+BASE_SOURCES = ("crc.c", "record.c", *NETWORK_SOURCES)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,12 @@ class Sizes:
 
 def sources_of(network: Network, layers: Sequence[Layer], app: App) -> frozenset[str]:
     """The hand-written files below firmware/src that a firmware consists of."""
-    names = {*BASE_SOURCES, *app.sources, *(name for layer in layers for name in layer.sources)}
+    names = {
+        *BASE_SOURCES,
+        walk_of(network),
+        *app.sources,
+        *(name for layer in layers for name in layer.sources),
+    }
     frontend = app.frontend(network)
     if frontend is not None:
         names |= {f"frontends/{name}" for name in c_sources(frontend)}

@@ -24,6 +24,7 @@ _INTEGER: Final = {
     "clip": ("i", "class"),
     "stack": ("used", "size"),
     "done": ("pass", "fail"),
+    "mode": ("mode",),
 }
 _TEXT: Final = {
     "boot": ("board", "network"),

@@ -113,6 +113,11 @@ class Session(Conversation):
         self._write(np.ascontiguousarray(features).tobytes())
         return self._answer("vector")
 
+    def set_mode(self, mode: int) -> None:
+        """Let further inferences run in the mode of this number, of a network with exits."""
+        self._write(f"m {mode}\n".encode())
+        self._answer("mode")
+
     def quit(self) -> None:
         """Let the firmware say goodbye, then end the emulator."""
         if not self._closed:

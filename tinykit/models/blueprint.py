@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a network is made of, before anyone decides on float or integers.
 
-A `Blueprint` is a chain of layers. It is plain data: the Keras builder turns it into a float model,
-the quantizers into a quantisation-aware one, and both know the same names and shapes.
+A `Blueprint` is a chain of layers, with branches where it has early exits. It is plain data: the
+Keras builder turns it into a float model, the quantizers into a quantisation-aware one, and both
+know the same names and shapes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Shape = tuple[int, ...]
@@ -78,31 +80,53 @@ class Linear:
     relu: bool = False
 
 
-Layer = Conv | Depthwise | Pool | GlobalPool | Flatten | Drop | Linear
+@dataclass(frozen=True)
+class Join:
+    """Channels of several layers side by side, which share one output quantizer."""
+
+    name: str
+
+
+Layer = Conv | Depthwise | Pool | GlobalPool | Flatten | Drop | Linear | Join
 Weighted = Conv | Depthwise | Linear
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A chain of layers.
+    """Layers in the order in which they run; each reads the one before it, unless `reads` has it.
 
     Attributes:
         name: of the architecture.
         input_shape: (height, width, channels); a signal is (steps, 1, channels).
         layers: in order; the last is a `Linear` that gives the logits.
+        reads: what a layer reads where that is not the layer before it, by names; several for a
+            `Join`; "" is the input.
+        exits: names of the `Linear` layers that give logits on the way.
     """
 
     name: str
     input_shape: Shape
     layers: tuple[Layer, ...]
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
         if len(set(names)) != len(names):
             raise ValueError(f"two layers of {self.name} share a name: {names}")
-        if not self.layers or not isinstance(self.layers[-1], Linear) or self.layers[-1].relu:
+        if not self.layers or not _gives_logits(self.layers[-1]):
             raise ValueError(f"the last layer of {self.name} must give logits")
         self.shapes()
+        by_name = {layer.name: layer for layer in self.layers[:-1]}
+        for name in self.exits:
+            if name not in by_name or not _gives_logits(by_name[name]):
+                raise ValueError(f"exit {name} of {self.name} must give logits on the way")
+
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """What each layer reads, by name; "" is the input."""
+        before = ["", *(layer.name for layer in self.layers)]
+        chain = {layer.name: (one,) for layer, one in zip(self.layers, before, strict=False)}
+        return chain | dict(self.reads)
 
     def shapes(self) -> dict[str, Shape]:
         """Output shape of each layer, by name.
@@ -110,13 +134,22 @@ class Blueprint:
         Raises:
             ValueError: a layer leaves nothing, or cannot take what comes before it.
         """
-        shape, shapes = self.input_shape, {}
+        shapes, sources = {"": self.input_shape}, self.sources()
         for layer in self.layers:
-            shape = _output_shape(layer, shape)
+            unknown = [one for one in sources[layer.name] if one not in shapes]
+            if unknown:
+                raise ValueError(f"layer {layer.name} of {self.name} reads {unknown[0]} too early")
+            shape = _output_shape(layer, *(shapes[one] for one in sources[layer.name]))
             if min(shape) < 1:
                 raise ValueError(f"layer {layer.name} of {self.name} leaves nothing: {shape}")
             shapes[layer.name] = shape
+        del shapes[""]
         return shapes
+
+    def input_shapes(self) -> dict[str, Shape]:
+        """Shape of what each layer reads first, by name."""
+        shapes = {"": self.input_shape} | self.shapes()
+        return {name: shapes[one[0]] for name, one in self.sources().items()}
 
     def weighted(self) -> tuple[Weighted, ...]:
         """The layers that have weights, in order."""
@@ -124,18 +157,53 @@ class Blueprint:
 
     def parameters(self) -> int:
         """Weights and biases of the deployed network (batch normalisation folded)."""
-        total, shape = 0, self.input_shape
-        shapes = self.shapes()
+        total = 0
+        shapes, inputs = self.shapes(), self.input_shapes()
         for layer in self.layers:
-            out = shapes[layer.name]
+            shape, out = inputs[layer.name], shapes[layer.name]
             if isinstance(layer, Conv):
                 total += layer.kernel[0] * layer.kernel[1] * shape[-1] * out[-1] + out[-1]
             elif isinstance(layer, Depthwise):
                 total += layer.kernel[0] * layer.kernel[1] * shape[-1] + out[-1]
             elif isinstance(layer, Linear):
                 total += shape[0] * out[0] + out[0]
-            shape = out
         return total
+
+
+def with_exits(blueprint: Blueprint, after: Sequence[str]) -> Blueprint:
+    """The blueprint with an early exit after each of the named layers: a mean and a dense layer.
+
+    An exit after `pool1` is the layers `pool1_exit_mean` and `pool1_exit`.
+
+    Raises:
+        ValueError: there is no such layer, it leaves no pixels, or comes out of order.
+    """
+    layers, reads, exits = list[Layer](), dict(blueprint.reads), list(blueprint.exits)
+    sources, last = blueprint.sources(), blueprint.layers[-1]
+    assert isinstance(last, Linear)
+    shapes = blueprint.shapes()
+    for name in after:
+        if len(shapes.get(name, ())) != 3:
+            known = ", ".join(one for one, shape in shapes.items() if len(shape) == 3)
+            raise ValueError(f"there can be no exit after {name!r}, but after {known}")
+    branched = ""
+    for layer in blueprint.layers:
+        layers.append(layer)
+        if branched:
+            reads[layer.name] = sources[layer.name]
+        branched = ""
+        if layer.name in after:
+            branched = f"{layer.name}_exit"
+            layers += [GlobalPool(f"{branched}_mean"), Linear(branched, last.units)]
+            exits.append(branched)
+    order = [layer.name for layer in layers]
+    return replace(
+        blueprint, layers=tuple(layers), reads=reads, exits=tuple(sorted(exits, key=order.index))
+    )
+
+
+def _gives_logits(layer: Layer) -> bool:
+    return isinstance(layer, Linear) and not layer.relu
 
 
 def same_padding(size: int, kernel: int, stride: int) -> Pair:
@@ -144,7 +212,13 @@ def same_padding(size: int, kernel: int, stride: int) -> Pair:
     return total // 2, total - total // 2
 
 
-def _output_shape(layer: Layer, shape: Shape) -> Shape:
+def _output_shape(layer: Layer, shape: Shape, *others: Shape) -> Shape:
+    if isinstance(layer, Join):
+        if any(one[:-1] != shape[:-1] for one in others):
+            raise ValueError(f"layer {layer.name} joins {shape} and {others}")
+        return (*shape[:-1], sum(one[-1] for one in (shape, *others)))
+    if others:
+        raise ValueError(f"layer {layer.name} reads {1 + len(others)} layers")
     if isinstance(layer, Drop):
         return shape
     if isinstance(layer, Linear):

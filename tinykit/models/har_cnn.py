@@ -17,6 +17,7 @@ from tinykit.models.blueprint import (
     Drop,
     Flatten,
     GlobalPool,
+    Join,
     Layer,
     Linear,
     Pool,
@@ -68,6 +69,54 @@ def har_cnn(
         layers.append(Linear("hidden", hidden, relu=True))
     layers += [Drop("drop", dropout), Linear("dense", classes)]
     return Blueprint("har_cnn", input_shape, tuple(layers))
+
+
+def har_big_little(
+    input_shape: tuple[int, ...],
+    classes: int,
+    *,
+    little: Sequence[int] = (8, 12, 16),
+    extra: Sequence[int] = (16, 20, 32),
+    kernels: Sequence[int] = (7,),
+    pools: Sequence[int] = (2,),
+    dropout: float = 0.3,
+) -> Blueprint:
+    """A small network whose channels are the first of a larger one's, and an exit between them.
+
+    The little network runs first and ends in the exit. The big one goes on with what the little
+    one computed: each of its further layers reads the little one's channels and the `extra` ones
+    before it, and adds `extra` channels beside the little one's, as if the weights from extra to
+    little channels were 0. So nothing is computed twice, and every little channel serves both.
+
+    Args:
+        input_shape: (steps, 1, channels).
+        classes: number of logits.
+        little: channels of each block of the little network.
+        extra: channels that each block of the big one has besides.
+        kernels, pools, dropout: as `har_cnn`, of both.
+    """
+    layers: list[Layer] = []
+    reads: dict[str, tuple[str, ...]] = {}
+    steps = list(zip(_repeat(kernels, len(little)), _repeat(pools, len(little)), strict=True))
+
+    def block(name: str, width: int, index: int) -> str:
+        kernel, pool = steps[index]
+        layers.append(Conv(f"{name}{index + 1}", width, (kernel, 1)))
+        if pool > 1:
+            layers.append(Pool(f"{name}{index + 1}_pool", "max", (pool, 1)))
+        return layers[-1].name
+
+    small = [block("little", width, index) for index, width in enumerate(little)]
+    layers += [GlobalPool("little_mean"), Linear("little", classes)]
+    joined = ""
+    for index, (width, beside) in enumerate(zip(extra, small, strict=True)):
+        reads[f"extra{index + 1}"] = (joined,)
+        made = block("extra", width, index)
+        joined = f"join{index + 1}"
+        layers.append(Join(joined))
+        reads[joined] = (beside, made)
+    layers += [GlobalPool("mean"), Drop("drop", dropout), Linear("dense", classes)]
+    return Blueprint("har_big_little", input_shape, tuple(layers), reads, ("little",))
 
 
 def _repeat(values: Sequence[int], count: int) -> list[int]:

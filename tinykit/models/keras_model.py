@@ -13,6 +13,7 @@ from tinykit.models.blueprint import (
     Drop,
     Flatten,
     GlobalPool,
+    Join,
     Layer,
     Linear,
     Pool,
@@ -25,7 +26,8 @@ BN_EPSILON = 1e-3
 def build(blueprint: Blueprint, *, seed: int, fused: bool = False) -> Any:
     """The float model: features (batch, *input_shape) to logits (batch, classes).
 
-    Layers carry the Blueprint's names; batch normalisation is `<name>_bn`.
+    With exits it gives a list: the logits of each exit and, last, of the end. Layers carry the
+    Blueprint's names; batch normalisation is `<name>_bn`.
 
     Args:
         blueprint: the architecture.
@@ -36,11 +38,22 @@ def build(blueprint: Blueprint, *, seed: int, fused: bool = False) -> Any:
     import keras
 
     keras.utils.set_random_seed(seed)
-    model = keras.Sequential([keras.Input(blueprint.input_shape)], name=blueprint.name)
+    start = keras.Input(blueprint.input_shape)
+    if not blueprint.reads:
+        model = keras.Sequential([start], name=blueprint.name)
+        for index, layer in enumerate(blueprint.layers):
+            for part in _keras_layers(layer, seed + index, fused):
+                model.add(part)
+        return model
+    values, sources = {"": start}, blueprint.sources()
     for index, layer in enumerate(blueprint.layers):
+        inputs = [values[name] for name in sources[layer.name]]
+        x = inputs if isinstance(layer, Join) else inputs[0]
         for part in _keras_layers(layer, seed + index, fused):
-            model.add(part)
-    return model
+            x = part(x)
+        values[layer.name] = x
+    ends = [values[name] for name in (*blueprint.exits, blueprint.layers[-1].name)]
+    return keras.Model(start, ends if blueprint.exits else ends[0], name=blueprint.name)
 
 
 def stock(model: Any, blueprint: Blueprint) -> Any:
@@ -55,6 +68,8 @@ def _keras_layers(layer: Layer, seed: int, fused: bool) -> list[Any]:
 
     if isinstance(layer, Drop):
         return [layers.Dropout(layer.rate, seed=seed, name=layer.name)]
+    if isinstance(layer, Join):
+        return [layers.Concatenate(name=layer.name)]
     if isinstance(layer, GlobalPool):
         return [layers.GlobalAveragePooling2D(name=layer.name)]
     if isinstance(layer, Flatten):

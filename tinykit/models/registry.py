@@ -10,12 +10,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 from tinykit.errors import TinykitError
 from tinykit.models.blueprint import Blueprint
 from tinykit.models.ds_cnn import ds_cnn, ds_cnn_small
-from tinykit.models.har_cnn import har_cnn
+from tinykit.models.har_cnn import har_big_little, har_cnn
 from tinykit.suggest import one_of
 
 MODELS: dict[str, Callable[..., Blueprint]] = {
     "ds_cnn": ds_cnn,
     "ds_cnn_small": ds_cnn_small,
+    "har_big_little": har_big_little,
     "har_cnn": har_cnn,
 }
 

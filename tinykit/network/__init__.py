@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer-only Network: operators, storage, reference interpreter and .tflite export."""
 
+from tinykit.network.exits import NEVER, Exit, Expected, Mode, without_exits
 from tinykit.network.export_tflite import export_tflite, to_tflite
-from tinykit.network.interpreter import interpret, interpret_all
+from tinykit.network.interpreter import exit_logits, interpret, interpret_all, run_adaptive
 from tinykit.network.network import Network
 from tinykit.network.ops import (
     Add,
@@ -42,6 +43,7 @@ from tinykit.network.summary import Row, summary
 from tinykit.network.tflite_oracle import run_tflite
 
 __all__ = [
+    "NEVER",
     "Add",
     "AvgPool2D",
     "Concat",
@@ -50,9 +52,12 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Elementwise",
+    "Exit",
+    "Expected",
     "Lookup",
     "MaxPool2D",
     "Mean",
+    "Mode",
     "Mul",
     "Network",
     "Op",
@@ -71,13 +76,16 @@ __all__ = [
     "Threshold",
     "Transpose",
     "add_rescale",
+    "exit_logits",
     "export_tflite",
     "fold_batch_norm",
     "interpret",
     "interpret_all",
     "quantize_multiplier",
     "requantize_from_scales",
+    "run_adaptive",
     "run_tflite",
     "summary",
     "to_tflite",
+    "without_exits",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.network import shapes
+from tinykit.network.exits import without_exits
 from tinykit.network.network import Network
 from tinykit.network.ops import (
     Add,
@@ -54,6 +55,8 @@ def to_tflite(network: Network) -> bytes:
     Raises:
         TinykitError: as `export_tflite`.
     """
+    # TFLite runs whole graphs, in which nobody would read an exit.
+    network = without_exits(network)
     graph = _Graph()
     for tensor in network.tensors:
         if tensor.bits != 8:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.network import shapes
+from tinykit.network.exits import Mode, taken
 from tinykit.network.moves import MOVES, move
 from tinykit.network.network import Network
 from tinykit.network.ops import (
@@ -79,6 +80,45 @@ def interpret_all(network: Network, x: Int8Array) -> dict[str, Int8Array]:
     if not runs:
         return {name: _empty(network, name) for name in names}
     return {name: np.concatenate([run[name] for run in runs]) for name in names}
+
+
+def exit_logits(network: Network, x: Int8Array) -> Int8Array:
+    """Run a batch through all exits to the end.
+
+    Args:
+        x: as for `interpret`.
+
+    Returns:
+        int8 (exits + 1, n, classes): the logits of each exit and, last, of the output.
+
+    Raises:
+        TinykitError: `x` does not fit the network's input.
+    """
+    _check_input(network, x)
+    names = [*(one.tensor for one in network.exits), network.output]
+    runs = [_run(network, part) for part in _chunks(network, x)]
+    if not runs:
+        return np.stack([_empty(network, name) for name in names])
+    return np.concatenate([np.stack([run[name] for name in names]) for run in runs], axis=1)
+
+
+def run_adaptive(network: Network, x: Int8Array, mode: Mode) -> tuple[Int8Array, NDArray[np.int64]]:
+    """Run a batch in a mode.
+
+    Args:
+        x: as for `interpret`.
+        mode: with thresholds for the network's exits.
+
+    Returns:
+        int8 (n, classes): the logits of the exit that each took; int64 (n,): that exit, the number
+        of exits where it ran to the end.
+
+    Raises:
+        TinykitError: `x` does not fit the network's input.
+    """
+    logits = exit_logits(network, x)
+    left = taken(logits, mode)
+    return logits[left, np.arange(len(x))], left
 
 
 def run_op(op: Op, inputs: Sequence[tuple[Int8Array, Tensor]], result: Tensor) -> Int8Array:

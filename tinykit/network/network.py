@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tinykit.network import shapes
+from tinykit.network.exits import Exit, Mode, full_mode
 from tinykit.network.ops import Op, Tensor
 
 
@@ -26,6 +27,8 @@ class Network:
         frontend: configuration of the front end that makes the input, or None.
         metadata: whatever training wants to keep; must fit in JSON.
         rounding: how requantisation rounds; "double" is TFLite's reference kernels.
+        exits: logits that may be returned early, as their layers run; the output is the last.
+        modes: at which margins to leave; the first, in which firmware starts, runs to the end.
 
     Raises:
         TinykitError: something does not fit together; says which layer, and what to do.
@@ -40,6 +43,8 @@ class Network:
     frontend: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     rounding: Literal["double"] = "double"
+    exits: tuple[Exit, ...] = ()
+    modes: tuple[Mode, ...] = ()
 
     def __post_init__(self) -> None:
         self.validate()
@@ -76,6 +81,22 @@ class Network:
             if op.name == name:
                 return op
         raise KeyError(name)
+
+    def mode(self, name: str) -> Mode:
+        """The mode called `name`.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for mode in self.operating_modes:
+            if mode.name == name:
+                return mode
+        raise KeyError(name)
+
+    @property
+    def operating_modes(self) -> tuple[Mode, ...]:
+        """The modes; running to the end where there are exits and no modes."""
+        return self.modes or ((full_mode(len(self.exits)),) if self.exits else ())
 
     @cached_property
     def digest(self) -> str:

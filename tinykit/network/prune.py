@@ -211,7 +211,8 @@ def _kept(network: Network, ops: list[Op], known: Mapping[str, _Known]) -> dict[
 
     Tensors that channelwise operators join lose the same channels.
     """
-    silent = {network.output: np.zeros(_channels(network, network.output), np.bool_)}
+    ends = (network.output, *(one.tensor for one in network.exits))
+    silent = {name: np.zeros(_channels(network, name), np.bool_) for name in ends}
     for op in reversed(ops):
         for name in op.inputs:
             mask = _silent_for(network, op, name, known, silent)

@@ -8,11 +8,12 @@ range and clamp now and then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from tinykit.network.exits import Exit, Mode, full_mode
 from tinykit.network.interpreter import accumulate, run_op
 from tinykit.network.network import Network
 from tinykit.network.ops import (
@@ -105,6 +106,7 @@ class Builder:
         self.rng, self.name = rng, name
         self.tensors: list[Tensor] = [first]
         self.ops: list[Op] = []
+        self.exits: list[Exit] = []
         self.last = first
         self.x: Int8Array = random_input(rng, first, _CALIBRATION)
 
@@ -121,6 +123,13 @@ class Builder:
         """Let the next layer read what lies at `point`."""
         self.last, self.x = point.tensor, point.x
         return self
+
+    def exit(self, classes: int, **layer: Any) -> Builder:
+        """An early exit here: a mean and a dense layer, beside what follows."""
+        here = self.keep()
+        self.mean().dense(classes, relu=False, **layer)
+        self.exits.append(Exit(self.last.name))
+        return self.back_to(here)
 
     def add(self, other: Point, *, relu: bool = True, kind: type[Add] | type[Sub] = Add) -> Builder:
         """The sum of the last tensor and the one at `other`, of the same bits.
@@ -341,6 +350,7 @@ class Builder:
             output=self.last.name,
             labels=tuple(names),
             metadata={"weights": "random"},
+            exits=tuple(self.exits),
         )
 
     def _padding(
@@ -533,6 +543,43 @@ def har_cnn(
     for width in widths:
         builder.conv(width, (7, 1), **bits.next()).pool(MaxPool2D, (2, 1))
     return builder.mean().dense(classes, relu=False, **bits.last()).build()
+
+
+def adaptive_cnn(
+    policy: str = "w8a8",
+    rng: np.random.Generator | None = None,
+    *,
+    widths: Sequence[int] = (8, 12, 16),
+    steps: int = 64,
+    channels: int = 6,
+    classes: int = 6,
+    modes: int = 6,
+) -> Network:
+    """The same family with an exit after each block but the last, and modes with random thresholds.
+
+    The first mode is the whole network, the second leaves at the first exit; from the third on,
+    every other one has a threshold for each class.
+
+    Args:
+        policy, rng, widths, steps, channels, classes: as `har_cnn`.
+        modes: how many; 0 for none.
+    """
+    rng = rng or np.random.default_rng(0)
+    bits = _Policy(policy)
+    builder = Builder(rng, (steps, 1, channels), name=f"adaptive_{policy}")
+    head = bits.last()
+    for index, width in enumerate(widths):
+        builder.conv(width, (7, 1), **bits.next()).pool(MaxPool2D, (2, 1))
+        if index + 1 < len(widths):
+            builder.exit(classes, **head)
+    network = builder.mean().dense(classes, relu=False, **head).build()
+    exits = len(network.exits)
+    made = [full_mode(exits), Mode("fastest", ((0,),) * exits)]
+    for index in range(2, modes):
+        # Random logits have small margins.
+        drawn = rng.integers(0, 40, (exits, classes if index % 2 else 1))
+        made.append(Mode(f"m{index:02}", tuple(tuple(map(int, row)) for row in drawn)))
+    return replace(network, modes=tuple(made[:modes]))
 
 
 def resnet8(policy: str = "w8a8", rng: np.random.Generator | None = None) -> Network:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Network in one file: a zip of network.json and .npy arrays, sealed by a SHA-256.
 
-The archive is stored uncompressed with fixed time stamps, so the same network gives the same bytes.
-`network.json` lists the SHA-256 of each array, and the archive's comment holds the SHA-256 of every
-byte before it: no changed bit goes unseen. Nothing is unpickled, evaluated or extracted to disk.
+A network without exits is of version 1, as it was before there were any; version 2 has exits and
+modes besides. The archive is stored uncompressed with fixed time stamps, so the same network gives
+the same bytes. `network.json` lists the SHA-256 of each array, and the archive's comment holds the
+SHA-256 of every byte before it: no changed bit goes unseen. Nothing is unpickled, evaluated or
+extracted to disk.
 """
 
 from __future__ import annotations
@@ -25,11 +27,14 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
+from tinykit.network.exits import Exit, Expected, Mode
 from tinykit.network.network import Network
 from tinykit.network.ops import KINDS, Op, Requantize, Rescale, Tensor, Threshold
 
 FORMAT = "tinykit network"
-VERSION = 1
+PLAIN, ADAPTIVE = 1, 2
+VERSIONS = (PLAIN, ADAPTIVE)
+_OF_ADAPTIVE = {"exits", "modes"}
 MAX_BYTES = 64 << 20
 
 _MANIFEST = "network.json"
@@ -76,7 +81,7 @@ def to_bytes(network: Network) -> bytes:
     members = {name: _npy(array) for name, array in arrays.items()}
     manifest = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": ADAPTIVE if network.exits else PLAIN,
         "digest": network.digest,
         "arrays": {name: hashlib.sha256(data).hexdigest() for name, data in members.items()},
         "network": described,
@@ -178,12 +183,19 @@ def describe(network: Network) -> tuple[Json, Arrays]:
         "frontend": network.frontend,
         "metadata": network.metadata,
     }
+    if network.exits:
+        described["exits"] = [_plain(one) for one in network.exits]
+        described["modes"] = [_describe_mode(one) for one in network.modes]
     # Once through JSON, so that tuples and number keys already are what a reader will find.
     return json.loads(json.dumps(described, allow_nan=False)), arrays
 
 
 def _plain(item: Any) -> dict[str, Json]:
     return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+
+
+def _describe_mode(mode: Mode) -> dict[str, Json]:
+    return _plain(mode) | {"expected": None if mode.expected is None else _plain(mode.expected)}
 
 
 def _describe_op(op: Op, prefix: str, arrays: Arrays) -> Json:
@@ -226,7 +238,7 @@ def _parse(data: bytes) -> Network:
         if hashlib.sha256(members[name]).hexdigest() != expected:
             raise _fail(f"is damaged: {name} does not match its SHA-256.")
         arrays[name] = _array(name, members[name])
-    network = _network(_mapping(manifest["network"]), arrays)
+    network = _network(_mapping(manifest["network"]), arrays, manifest["version"])
     # What saving would write and nothing else: no stray member, no array under another's name.
     if not set(describe(network)[1]) == set(arrays) == set(members) - {_MANIFEST}:
         raise _fail("holds arrays that no layer has.")
@@ -257,9 +269,9 @@ def _manifest(members: Mapping[str, bytes]) -> Mapping[str, Json]:
     if manifest.get("format") != FORMAT:
         raise _fail("is not a tinykit network.", "Name a file that `tinykit train` wrote.")
     version = manifest.get("version")
-    if version != VERSION:
+    if type(version) is not int or version not in VERSIONS:
         raise _fail(
-            f"has format version {version}; this tinykit reads version {VERSION}.",
+            f"has format version {version}; this tinykit reads versions up to {VERSIONS[-1]}.",
             "Update tinykit, or generate the network with this version.",
         )
     _only(manifest, {"format", "version", "digest", "arrays", "network"}, "the description")
@@ -299,8 +311,11 @@ def _only(fields: Mapping[str, Json], known: set[str], place: str) -> None:
         raise _fail(f"{place} {what} field {name[:80]!r}.", "Use the tinykit that wrote it.")
 
 
-def _network(fields: dict[str, Json], arrays: Arrays) -> Network:
-    _only(fields, {field.name for field in dataclasses.fields(Network)}, "the network")
+def _network(fields: dict[str, Json], arrays: Arrays, version: int) -> Network:
+    known = {field.name for field in dataclasses.fields(Network)}
+    _only(fields, known - (_OF_ADAPTIVE if version == PLAIN else set()), "the network")
+    if version == ADAPTIVE and not fields["exits"]:
+        raise _fail("is of the version for exits, but has none.")
     return Network(
         name=_text(fields["name"]),
         tensors=tuple(_tensor(_mapping(one)) for one in _list(fields["tensors"])),
@@ -311,6 +326,8 @@ def _network(fields: dict[str, Json], arrays: Arrays) -> Network:
         frontend=None if fields["frontend"] is None else _mapping(fields["frontend"]),
         metadata=_mapping(fields["metadata"]),
         rounding=fields["rounding"],
+        exits=tuple(_exit(_mapping(one)) for one in _list(fields.get("exits", []))),
+        modes=tuple(_mode(_mapping(one)) for one in _list(fields.get("modes", []))),
     )
 
 
@@ -322,6 +339,32 @@ def _tensor(fields: dict[str, Json]) -> Tensor:
         bits=_integer(fields["bits"]),
         scale=_number(fields["scale"]),
         zero_point=_integer(fields["zero_point"]),
+    )
+
+
+def _exit(fields: dict[str, Json]) -> Exit:
+    _only(fields, {field.name for field in dataclasses.fields(Exit)}, "an exit")
+    return Exit(_text(fields["tensor"]))
+
+
+def _mode(fields: dict[str, Json]) -> Mode:
+    _only(fields, {field.name for field in dataclasses.fields(Mode)}, "a mode")
+    expected = fields["expected"]
+    return Mode(
+        name=_text(fields["name"]),
+        thresholds=tuple(_integers(one) for one in _list(fields["thresholds"])),
+        expected=None if expected is None else _expected(_mapping(expected)),
+    )
+
+
+def _expected(fields: dict[str, Json]) -> Expected:
+    _only(fields, {field.name for field in dataclasses.fields(Expected)}, "what is expected")
+    return Expected(
+        accuracy=_number(fields["accuracy"]),
+        macro_f1=_number(fields["macro_f1"]),
+        instructions=_number(fields["instructions"]),
+        shares=tuple(_number(one) for one in _list(fields["shares"])),
+        board=_text(fields["board"]),
     )
 
 

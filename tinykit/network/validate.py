@@ -56,6 +56,7 @@ def validate(network: Network) -> None:
     for op in network.ops:
         _check_op(network, op)
     _check_ends(network)
+    _check_exits(network)
     _check_json(network)
 
 
@@ -199,10 +200,11 @@ def _check_input_count(network: Network, op: Op) -> None:
 def _check_all_used(network: Network, known: set[str], ready: set[str], read: set[str]) -> None:
     for name in sorted(known - ready):
         raise fail(network, "is computed by no layer.", place=f"tensor {name}", remedy="Remove it.")
-    for name in sorted(ready - read - {network.output}):
+    ends = {network.output, *(one.tensor for one in network.exits)}
+    for name in sorted(ready - read - ends):
         raise fail(
             network,
-            "is read by no layer and is not the output.",
+            "is read by no layer and is neither the output nor an exit.",
             place=f"tensor {name}",
             remedy="Remove the layer that makes it.",
         )
@@ -556,6 +558,13 @@ def _check_ends(network: Network) -> None:
             f"but the input takes {taken}.",
             remedy="Train with the front end that the network is to listen through.",
         )
+
+
+def _check_exits(network: Network) -> None:
+    if network.exits or network.modes:
+        from tinykit.network.validate_exits import check_exits
+
+        check_exits(network)
 
 
 def _check_json(network: Network) -> None:

@@ -15,13 +15,15 @@ from tinykit.models.blueprint import (
     Depthwise,
     Drop,
     GlobalPool,
+    Join,
     Linear,
     Pool,
     same_padding,
 )
-from tinykit.network import Network
+from tinykit.network import Exit, Network
 from tinykit.network.ops import (
     AvgPool2D,
+    Concat,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -55,34 +57,46 @@ def export_network(
         metadata: JSON-able.
     """
     chain = _Chain(model)
+    sources = model.blueprint.sources()
     for layer in model.blueprint.layers:
-        chain.add(layer)
+        chain.add(layer, sources[layer.name])
     return Network(
         name=name,
         tensors=tuple(chain.tensors),
         ops=tuple(chain.ops),
         input=chain.tensors[0].name,
-        output=chain.tensors[-1].name,
+        output=chain.made[model.blueprint.layers[-1].name].name,
         labels=labels,
         frontend=None if frontend is None else dict(frontend),
         metadata=dict(metadata),
+        exits=tuple(Exit(chain.made[one].name) for one in model.blueprint.exits),
     )
 
 
 class _Chain:
-    """Tensors and operators so far; the last tensor is what the next layer reads."""
+    """Tensors and operators so far, and what each layer of the Blueprint made."""
 
     def __init__(self, model: QatModel) -> None:
         self.model = model
         self.tensors = [Tensor("input", model.blueprint.input_shape, 8, model.input_scale, 0)]
+        self.made = {"": self.tensors[0]}
         self.ops: list[Op] = []
 
-    def add(self, layer: Any) -> None:
-        """The operators of one layer of the Blueprint."""
-        now = self.tensors[-1]
-        if isinstance(layer, Drop):
-            return
-        if isinstance(layer, Conv | Depthwise | Linear):
+    def add(self, layer: Any, sources: tuple[str, ...]) -> None:
+        """The operators of one layer of the Blueprint, which reads others."""
+        now = self.made[sources[0]]
+        if not isinstance(layer, Drop):
+            self._add(layer, now, [self.made[one] for one in sources])
+            now = self.tensors[-1]
+        self.made[layer.name] = now
+
+    def _add(self, layer: Any, now: Tensor, inputs: list[Tensor]) -> None:
+        if isinstance(layer, Join):
+            shape = (*now.shape[:-1], sum(one.shape[-1] for one in inputs))
+            names = tuple(one.name for one in inputs)
+            join = Concat(layer.name, names, layer.name, len(shape) - 1)
+            self._append(join, self._tensor_like(now, layer.name, shape))
+        elif isinstance(layer, Conv | Depthwise | Linear):
             self._add_weighted(self.model.part(layer.name), now)
         elif isinstance(layer, GlobalPool):
             height, width, channels = now.shape
@@ -91,7 +105,7 @@ class _Chain:
             self._append(
                 AvgPool2D(layer.name, (now.name,), layer.name, (1, 1), (0, 0, 0, 0), window), mean
             )
-            self._flatten(f"{layer.name}_row")
+            self._flatten(f"{layer.name}_row", mean)
         elif isinstance(layer, Pool):
             kind = MaxPool2D if layer.kind == "max" else AvgPool2D
             size = layer.size
@@ -101,10 +115,9 @@ class _Chain:
                 self._tensor_like(now, layer.name, shape),
             )
         else:
-            self._flatten(layer.name)
+            self._flatten(layer.name, now)
 
-    def _flatten(self, name: str) -> None:
-        now = self.tensors[-1]
+    def _flatten(self, name: str, now: Tensor) -> None:
         row = self._tensor_like(now, name, (int(np.prod(now.shape)),))
         self._append(Reshape(name, (now.name,), name), row)
 

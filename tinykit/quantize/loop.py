@@ -38,6 +38,9 @@ class Fit:
     Attributes:
         name: of the stage, for progress and checkpoint.
         freeze: epochs at the end in which a QatModel keeps its batch statistics.
+        exit_weights: of the losses of a model's exits, beside that of its end, which counts 1.
+        exit_distill: share of these losses that follows what the end says of the same clip.
+        exit_temperature: of that.
     """
 
     name: str
@@ -54,6 +57,9 @@ class Fit:
     temperature: float = 2.0
     freeze: int = 0
     seed: int = 0
+    exit_weights: tuple[float, ...] = ()
+    exit_distill: float = 0.0
+    exit_temperature: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,8 @@ def fit(
     """Train `model` and leave it with the weights that were best on validation.
 
     Args:
-        model: Keras model from reals to logits, built; a QatModel has its `live` switched.
+        model: Keras model from reals to logits, or to a list of them with those of the end last,
+            built; a QatModel has its `live` switched.
         material: features and classes.
         settings: of this stage.
         checkpoint: file that is written after every epoch.
@@ -150,16 +157,21 @@ def fit(
 
 
 def logits(model: Any, x: NDArray[np.int8], scale: float) -> NDArray[np.float32]:
-    """Logits (n, classes) of int8 features (n, *shape), as in deployment."""
+    """Logits (n, classes) of int8 features (n, *shape), as in deployment; of the end."""
 
     @tf.function(reduce_retracing=True)
     def run(part: Any) -> Any:
-        return model(tf.cast(part, tf.float32) * scale, training=False)
+        return _ends(model(tf.cast(part, tf.float32) * scale, training=False))[-1]
 
     parts = [x[i : i + _EVAL_BATCH] for i in range(0, len(x), _EVAL_BATCH)]
     if not parts:
         parts = [x]
     return np.concatenate([np.asarray(run(tf.constant(part))) for part in parts])
+
+
+def _ends(result: Any) -> list[Any]:
+    """The logits of all exits and, last, of the end."""
+    return list(result) if isinstance(result, list | tuple) else [result]
 
 
 def _note(history: History) -> str:
@@ -283,8 +295,10 @@ class _Trainer:
         if self.settings.mixup:
             x, target = self._mix(x, target, seeds[1])
         with tf.GradientTape() as tape:
-            scores = self.model(x, training=True)
+            *early, scores = _ends(self.model(x, training=True))
             loss = self._loss(scores, target)
+            for weight, logits_ in zip(self.settings.exit_weights, early, strict=True):
+                loss += weight * self._exit_loss(logits_, scores, target)
             total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(total, variables), variables)
@@ -324,20 +338,35 @@ class _Trainer:
         followed = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(lead, scores / heat))
         return (1.0 - share) * own + share * heat * heat * followed
 
+    def _exit_loss(self, scores: Any, last: Any, target: Any) -> Any:
+        """Cross entropy with the classes and, softened, with what the end says: its own teacher
+        (Phuong and Lampert, Distillation-based training for multi-exit architectures, 2019).
+        """
+        share, heat = self.settings.exit_distill, self.settings.exit_temperature
+        own_target = target[:, : self.material.classes]
+        own = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(own_target, scores))
+        lead = tf.stop_gradient(tf.nn.softmax(last / heat))
+        followed = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(lead, scores / heat))
+        return (1.0 - share) * own + share * heat * heat * followed
+
     def _evaluate(self, x: Any, y: Any) -> Any:
-        scores = self.model(tf.cast(x, tf.float32) * self.material.scale, training=False)
-        loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(y, scores))
-        return loss, tf.reduce_sum(tf.cast(tf.argmax(scores, 1) == y, tf.float32))
+        """Summed loss of the end, and how many were right at each exit and at the end."""
+        real = tf.cast(x, tf.float32) * self.material.scale
+        ends = _ends(self.model(real, training=False))
+        loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(y, ends[-1]))
+        hits = [tf.cast(tf.argmax(one, 1) == y, tf.float32) for one in ends]
+        return loss, tf.stack([tf.reduce_sum(one) for one in hits])
 
     def _validate(self) -> dict[str, float]:
         x, y = self.material.validation, self.material.validation_y
-        loss = right = 0.0
+        loss, right = 0.0, np.zeros(1 + len(self.settings.exit_weights))
         for first in range(0, len(y), _EVAL_BATCH):
             part = slice(first, first + _EVAL_BATCH)
             sums = self.evaluate(tf.constant(x[part]), tf.constant(y[part]))
-            loss, right = loss + float(sums[0]), right + float(sums[1])
-        many = max(len(y), 1)
-        return {"validation_loss": loss / many, "validation_accuracy": right / many}
+            loss, right = loss + float(sums[0]), right + np.asarray(sums[1], np.float64)
+        *early, last = (right / max(len(y), 1)).tolist()
+        entry = {"validation_loss": loss / max(len(y), 1), "validation_accuracy": last}
+        return entry | {f"validation_accuracy_exit{i}": one for i, one in enumerate(early)}
 
 
 @dataclass(frozen=True)
@@ -373,7 +402,7 @@ class _Checkpoint:
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise self._unusable("cannot be read") from error
         same = all(value.shape == tuple(t.shape) for value, t in zip(now, targets, strict=True))
-        if meta["settings"] != asdict(self.settings) or not same:
+        if meta["settings"] != json.loads(json.dumps(asdict(self.settings))) or not same:
             raise self._unusable("is of another recipe")
         for variable, value in zip(targets, now, strict=True):
             variable.assign(value)

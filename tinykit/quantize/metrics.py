@@ -27,18 +27,17 @@ def classification(
     """
     classes = len(labels)
     predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (y, predicted), 1)
+    confusion = confusion_matrix(predicted, y, classes)
     right = np.diag(confusion).astype(np.float64)
     support, taken = confusion.sum(axis=1), confusion.sum(axis=0)
     recall = right / np.maximum(support, 1)
     precision = right / np.maximum(taken, 1)
-    f1 = 2 * right / np.maximum(support + taken, 1)
-    present = support > 0
+    f1 = _f1(confusion)
+    accuracy, macro_f1 = overall(confusion)
     return {
         "count": len(y),
-        "accuracy": float(right.sum() / max(len(y), 1)),
-        "macro_f1": float(f1[present].mean()) if present.any() else 0.0,
+        "accuracy": accuracy,
+        "macro_f1": macro_f1,
         "confusion": confusion.tolist(),
         "per_class": [
             {
@@ -51,6 +50,29 @@ def classification(
             for i, label in enumerate(labels)
         ],
     }
+
+
+def confusion_matrix(
+    predicted: NDArray[np.int64], y: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """int64 (classes, classes): [i, j] counts what is of class i and was taken for j."""
+    counts = np.bincount(y * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def overall(confusion: NDArray[np.int64]) -> tuple[float, float]:
+    """Accuracy, and F1 averaged over the classes that have clips; 0 without any."""
+    count, present = confusion.sum(), confusion.sum(axis=1) > 0
+    if not count:
+        return 0.0, 0.0
+    return float(np.trace(confusion) / count), float(_f1(confusion)[present].mean())
+
+
+def _f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """By class; 0 where it has no clips and is never predicted."""
+    sums = confusion.sum(axis=1) + confusion.sum(axis=0)
+    result: NDArray[np.float64] = 2.0 * np.diag(confusion) / np.maximum(sums, 1)
+    return result
 
 
 def agreement(ours: NDArray[np.int8], theirs: NDArray[np.int8]) -> dict[str, float | int]:

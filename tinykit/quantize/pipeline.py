@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
-from tinykit.models import Blueprint, blueprint
+from tinykit.models import Blueprint, blueprint, with_exits
 from tinykit.progress import notice
 from tinykit.recipe import MotionAugment, Quantization, Recipe, SpeechAugment, Training
 
@@ -84,7 +84,7 @@ def train(
 def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -> dict[str, Any]:
     """Accuracy of a run's Network on a part of its data set, by the integer interpreter.
 
-    Needs no TensorFlow.
+    Needs no TensorFlow. Of a network with modes also what each does.
 
     Args:
         run: folder that `train` filled.
@@ -104,12 +104,17 @@ def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -
     if network.frontend is None:
         raise TinykitError("the network has no front end.", where=run)
     features = from_config(network.frontend).integer(dataset.x)
-    return {
+    figures = {
         "data": dataset.name,
         "synthetic": dataset.synthetic,
         "part": part,
         **classification(interpret(network, features), dataset.y, network.labels),
     }
+    if network.modes:
+        from tinykit.adaptive import evaluate_modes
+
+        figures["modes"] = evaluate_modes(network, dataset)
+    return figures
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,10 @@ class _Work:
         plan = blueprint(
             recipe.model.name, frontend.output_shape, len(dataset.labels), recipe.model.options
         )
+        try:
+            plan = with_exits(plan, recipe.exits.after)
+        except ValueError as error:
+            raise TinykitError(f"{error}.", where=f"{recipe.name}: [exits] after") from error
         return cls(recipe, run, dataset, frontend, features, plan, resume)
 
     def material(self) -> Material:
@@ -209,7 +218,7 @@ class _Work:
         loop.fit(
             model,
             self.material(),
-            self._fit("teacher", own, self.recipe.seed + _TEACHER),
+            self._fit("teacher", own, self.recipe.seed + _TEACHER, plan),
             checkpoint=self.run / "checkpoints" / "teacher.npz",
             resume=self.resume,
             augment=self.augment(),
@@ -281,12 +290,25 @@ class _Work:
         rows = np.random.default_rng(self.recipe.seed).integers(len(flat), size=_CALIBRATION_CLIPS)
         return flat[rows].astype(np.float32) * np.float32(self.features.scale)
 
-    def _fit(self, name: str, settings: Training | Quantization, seed: int) -> Fit:
+    def _fit(
+        self,
+        name: str,
+        settings: Training | Quantization,
+        seed: int,
+        plan: Blueprint | None = None,
+    ) -> Fit:
+        """Settings of a stage; `plan` is what it trains where that is not the run's own."""
         from tinykit.quantize.loop import Fit
 
+        exits, count = self.recipe.exits, len((plan or self.blueprint).exits)
+        early: dict[str, Any] = {
+            "exit_weights": exits.weights_of(count),
+            "exit_distill": exits.distillation if count else 0.0,
+            "exit_temperature": exits.temperature if count else 2.0,
+        }
         known = {f.name for f in fields(Fit)}
         given = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name in known}
-        return Fit(name=name, seed=seed, **given)
+        return Fit(name=name, seed=seed, **given, **early)
 
     def about(self) -> dict[str, Any]:
         """What the figures were made with."""
@@ -326,10 +348,25 @@ class _Work:
         from tinykit.quantize.metrics import classification
 
         f, labels = self.features, self.dataset.labels
-        return {
+        figures = {
             "validation": classification(_scores(network, f.validation), f.validation_y, labels),
             "test": classification(_scores(network, f.test), f.test_y, labels),
         }
+        return figures | self._exit_figures(network)
+
+    def _exit_figures(self, network: Network) -> dict[str, Any]:
+        """Of each exit, what it would reach if all left there; on validation only."""
+        from tinykit.network import exit_logits
+        from tinykit.quantize.metrics import classification
+
+        if not network.exits:
+            return {}
+        f, found = self.features, []
+        for one, logits in zip(network.exits, exit_logits(network, f.validation), strict=False):
+            figures = classification(logits, f.validation_y, self.dataset.labels)
+            kept = {key: figures[key] for key in ("accuracy", "macro_f1")}
+            found.append({"exit": one.tensor, **kept})
+        return {"exits": found}
 
 
 def make_frontend(recipe: Recipe, dataset: Dataset) -> Frontend:

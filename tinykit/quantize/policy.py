@@ -51,11 +51,12 @@ class Policy:
     def __str__(self) -> str:
         return ",".join([str(self.default), *(f"{glob}={bits}" for glob, bits in self.rules)])
 
-    def assign(self, layers: Sequence[str]) -> dict[str, LayerBits]:
-        """Bits of each weighted layer, in order; the last one's output has 8 bits.
+    def assign(self, layers: Sequence[str], exits: Sequence[str] = ()) -> dict[str, LayerBits]:
+        """Bits of each weighted layer, in order; logits have 8 bits.
 
         Args:
             layers: names of the layers that have weights, first to last.
+            exits: names of those that give logits before the last.
 
         Raises:
             TinykitError: a rule names no layer.
@@ -67,8 +68,10 @@ class Policy:
                     where="[quantization.layers]",
                     remedy=f"The layers are {', '.join(layers)}; * and ? match any letters.",
                 )
-        assigned = {name: self._bits(name, edge=name in (layers[0], layers[-1])) for name in layers}
-        assigned[layers[-1]] = replace(assigned[layers[-1]], activations=8)
+        edges = (layers[0], layers[-1], *exits)
+        assigned = {name: self._bits(name, edge=name in edges) for name in layers}
+        for name in edges[1:]:
+            assigned[name] = replace(assigned[name], activations=8)
         return assigned
 
     def _bits(self, name: str, *, edge: bool) -> LayerBits:

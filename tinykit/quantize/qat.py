@@ -25,6 +25,7 @@ from tinykit.models.blueprint import (
     Drop,
     Flatten,
     GlobalPool,
+    Join,
     Layer,
     Linear,
     Pool,
@@ -188,19 +189,33 @@ class QatModel(keras.Model):
         self.input_scale = float(np.float32(input_scale))
         # Whether BN follows the batches in training; the last epochs train with it frozen.
         self.live = True
-        bits = policy.assign([layer.name for layer in blueprint.weighted()])
-        shape, shapes = blueprint.input_shape, blueprint.shapes()
+        bits = policy.assign([layer.name for layer in blueprint.weighted()], blueprint.exits)
+        shapes, inputs = blueprint.shapes(), blueprint.input_shapes()
         parts: list[QuantizedLinear] = []
-        for layer in blueprint.layers:
-            out = shapes[layer.name]
-            if isinstance(layer, Conv | Depthwise | Linear):
-                channels = (shape[-1], out[-1])
-                parts.append(QuantizedLinear(layer, channels, bits[layer.name], how))
-            shape = out
+        for layer in blueprint.weighted():
+            channels = (inputs[layer.name][-1], shapes[layer.name][-1])
+            parts.append(QuantizedLinear(layer, channels, bits[layer.name], how))
         self.parts = parts
+        self._share_quantizers()
 
     def build(self, input_shape: Any) -> None:
         """All weights exist from the start."""
+
+    def _share_quantizers(self) -> None:
+        """What a Join puts side by side lies on one grid: that of the first of its inputs."""
+        sources = self.blueprint.sources()
+        kinds = {layer.name: layer for layer in self.blueprint.layers}
+
+        def maker(name: str) -> QuantizedLinear:
+            while not isinstance(kinds[name], Conv | Depthwise | Linear):
+                name = sources[name][0]
+            return self.part(name)
+
+        for layer in self.blueprint.layers:
+            if isinstance(layer, Join):
+                first, *others = (maker(name) for name in sources[layer.name])
+                for other in others:
+                    other.output_quantizer = first.output_quantizer
 
     def part(self, name: str) -> QuantizedLinear:
         """The weighted layer `name`."""
@@ -216,7 +231,10 @@ class QatModel(keras.Model):
         self._walk(tf.convert_to_tensor(x), training=False, calibrate=True)
 
     def call(self, x: Any, training: bool = False) -> Any:
-        """Features (batch, *input_shape) in reals to logits (batch, classes)."""
+        """Features (batch, *input_shape) in reals to logits (batch, classes).
+
+        With exits a list: the logits of each exit and, last, of the end.
+        """
         return self._walk(x, training=training, calibrate=False)
 
     def input_grid(self) -> Grid:
@@ -230,17 +248,27 @@ class QatModel(keras.Model):
         if isinstance(layer, Conv | Depthwise | Linear):
             part = self.part(layer.name)
             return part.forward(x, grid, training=training, live=self.live)
-        return (x if isinstance(layer, Drop) else _shape_only(layer, x, grid)), grid
+        return (x if isinstance(layer, Drop | Join) else _shape_only(layer, x, grid)), grid
 
     def _walk(self, x: Any, *, training: bool, calibrate: bool) -> Any:
-        grid = self.input_grid()
+        values, sources = {"": (x, self.input_grid())}, self.blueprint.sources()
+        started: set[int] = set()
         for layer in self.blueprint.layers:
+            inputs = [values[name] for name in sources[layer.name]]
+            x, grid = inputs[0]
+            if isinstance(layer, Join):
+                x = tf.concat([one for one, _ in inputs], axis=-1)
             if calibrate and isinstance(layer, Conv | Depthwise | Linear):
                 part = self.part(layer.name)
                 y = part.before_output(x, grid, live=False)
-                part.output_quantizer.initialise(np.asarray(y, np.float64))
-            x, grid = self.forward_layer(layer, x, grid, training=training)
-        return x
+                # A shared one is calibrated on the first layer that has it.
+                if id(part.output_quantizer) not in started:
+                    part.output_quantizer.initialise(np.asarray(y, np.float64))
+                    started.add(id(part.output_quantizer))
+            values[layer.name] = self.forward_layer(layer, x, grid, training=training)
+        ends = (*self.blueprint.exits, self.blueprint.layers[-1].name)
+        logits = [values[name][0] for name in ends]
+        return logits if self.blueprint.exits else logits[0]
 
 
 def _shape_only(layer: Pool | GlobalPool | Flatten, x: Any, grid: Grid) -> Any:
