@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -23,11 +22,14 @@ from numpy.typing import NDArray
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.progress import progress
+from tinykit.quantize.adamw import AdamW, warm_cosine
 from tinykit.quantize.augment import Augment
 
 # Clips per evaluation step, and training steps per call of the traced function.
 _EVAL_BATCH = 512
 _STEPS = 16
+_CLIP_NORM = 5.0
+_UNDECAYED = ("gamma", "beta", "bias", "log_step", "alpha")
 INTERRUPTED = 130
 
 
@@ -152,7 +154,7 @@ def fit(
 def logits(model: Any, x: NDArray[np.int8], scale: float) -> NDArray[np.float32]:
     """Logits (n, classes) of int8 features (n, *shape), as in deployment."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec([None, *x.shape[1:]], tf.int8)], autograph=False)
     def run(part: Any) -> Any:
         return model(tf.cast(part, tf.float32) * scale, training=False)
 
@@ -194,26 +196,22 @@ class _Trainer:
         self.steps = self.count // self.batch
         self.optimizer = self._optimizer()
         self.functions: dict[bool, Callable[..., Any]] = {}
-        self.evaluate = tf.function(self._evaluate, reduce_retracing=True)
+        signature = [tf.TensorSpec([None, *shape], tf.int8), tf.TensorSpec([None], tf.int64)]
+        self.evaluate = tf.function(self._evaluate, signature, autograph=False)
 
-    def _optimizer(self) -> Any:
-        total = max(self.steps * self.settings.epochs, 1)
-        warmup = int(self.steps * self.settings.warmup)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else self.settings.learning_rate,
-            max(total - warmup, 1),
-            warmup_target=self.settings.learning_rate if warmup else None,
-            warmup_steps=warmup,
+    def _optimizer(self) -> AdamW:
+        return AdamW(
+            self.model.trainable_variables,
+            warm_cosine(
+                self.settings.learning_rate,
+                warmup=int(self.steps * self.settings.warmup),
+                total=self.steps * self.settings.epochs,
+            ),
+            decay=self.settings.weight_decay,
+            # Gains, biases and steps have their own scale.
+            decays=lambda variable: not any(word in variable.name for word in _UNDECAYED),
+            clip=_CLIP_NORM,
         )
-        optimizer = keras.optimizers.AdamW(
-            rate, weight_decay=self.settings.weight_decay, clipnorm=5.0
-        )
-        # Decay is for kernels: gains, biases and steps have their own scale.
-        optimizer.exclude_from_weight_decay(
-            var_names=["gamma", "beta", "bias", "log_step", "alpha"]
-        )
-        optimizer.build(self.model.trainable_variables)
-        return optimizer
 
     def _lead(self, teacher: Any) -> Any:
         """What the teacher says of every variant, softened: (variants * n, classes), or None.
@@ -263,15 +261,21 @@ class _Trainer:
     def _function(self, live: bool) -> Callable[..., Any]:
         """The traced steps; `live` only makes a QatModel trace anew."""
         if live not in self.functions:
-            self.functions[live] = tf.function(self._steps, reduce_retracing=True)
+            signature = [
+                tf.TensorSpec([None, self.batch], tf.int64),
+                tf.TensorSpec([2], tf.int32),
+            ]
+            self.functions[live] = tf.function(self._steps, signature, autograph=False)
         return self.functions[live]
 
     def _steps(self, rows: Any, seed: Any) -> Any:
-        loss = right = tf.constant(0.0)
-        for step in tf.range(tf.shape(rows)[0]):
+        def one(step: Any, loss: Any, right: Any) -> Any:
             one_loss, one_right = self._step(rows[step], seed + tf.stack([0, step]))
-            loss, right = loss + one_loss, right + one_right
-        return loss, right
+            return step + 1, loss + one_loss, right + one_right
+
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+        count = tf.shape(rows)[0]
+        return tf.while_loop(lambda step, *_: step < count, one, start, parallel_iterations=1)[1:]
 
     def _step(self, rows: Any, seed: Any) -> tuple[Any, Any]:
         x = tf.cast(tf.gather(self.bank, rows), tf.float32) * self.material.scale
@@ -287,7 +291,7 @@ class _Trainer:
             loss = self._loss(scores, target)
             total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
         variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(total, variables), variables)
+        self.optimizer.apply(tape.gradient(total, variables))
         hit = tf.reduce_sum(tf.cast(tf.argmax(scores, 1) == y, tf.float32))
         return loss, hit
 
