@@ -83,9 +83,13 @@ class History:
     def note(self, entry: dict[str, float], *, settled: bool) -> bool:
         """Add an epoch; True if it is the best so far (accuracy, then loss).
 
-        Until training has `settled`, every epoch replaces the one before.
+        Until training has `settled`, every epoch replaces the one before; so does one that was
+        not validated.
         """
         self.epochs.append(entry)
+        if "validation_accuracy" not in entry:
+            self.best_epoch = len(self.epochs) - 1
+            return True
         accuracy, loss = entry["validation_accuracy"], entry["validation_loss"]
         better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss) or not settled
         if better:
@@ -99,8 +103,8 @@ def fit(
     material: Material,
     settings: Fit,
     *,
-    checkpoint: Path,
-    resume: bool,
+    checkpoint: Path | None,
+    resume: bool = False,
     augment: Augment | None = None,
     teacher: Any = None,
 ) -> History:
@@ -110,7 +114,7 @@ def fit(
         model: Keras model from reals to logits, built; a QatModel has its `live` switched.
         material: features and classes.
         settings: of this stage.
-        checkpoint: file that is written after every epoch.
+        checkpoint: file that is written after every epoch; None for none.
         resume: go on from the checkpoint, if there is one for the same settings.
         augment: in-graph augmentation.
         teacher: Keras model whose logits are followed, for `settings.distill`.
@@ -120,9 +124,9 @@ def fit(
             settings.
     """
     trainer = _Trainer(model, material, settings, augment, teacher)
-    saved = _Checkpoint(checkpoint, settings)
+    saved = None if checkpoint is None else _Checkpoint(checkpoint, settings)
     history, best = History(), _values(model)
-    if resume:
+    if resume and saved is not None:
         history, best = saved.load(trainer, history, best)
     try:
         with progress() as bar:
@@ -136,12 +140,13 @@ def fit(
                 waited = len(history.epochs) - 1 - history.best_epoch
                 done = len(history.epochs) >= settings.epochs or waited >= settings.patience
                 history.finished = done
-                saved.save(trainer, history, best)
+                if saved is not None:
+                    saved.save(trainer, history, best)
                 bar.update(task, advance=1, note=_note(history))
     except KeyboardInterrupt as stop:
         raise TinykitError(
             f"interrupted in epoch {len(history.epochs) + 1} of {settings.name}.",
-            where=checkpoint.parent,
+            where=None if checkpoint is None else checkpoint.parent,
             remedy="Run the same command with --resume to go on.",
             exit_code=INTERRUPTED,
         ) from stop
@@ -166,6 +171,8 @@ def logits(model: Any, x: NDArray[np.int8], scale: float) -> NDArray[np.float32]
 
 def _note(history: History) -> str:
     last = history.epochs[-1]
+    if "validation_accuracy" not in last:
+        return f"loss {last['loss']:.3f}"
     return (
         f"loss {last['loss']:.3f}  validation {100 * last['validation_accuracy']:.2f} %"
         f"  best {100 * history.best_accuracy:.2f} %"
@@ -241,7 +248,8 @@ class _Trainer:
             seed = [self.settings.seed, index * len(rows) + first]
             sums = self._function(live)(tf.constant(part), tf.constant(seed, tf.int32))
             loss, right = loss + float(sums[0]), right + float(sums[1])
-        validation = self._validate()
+        # Where the last epoch is taken whatever it is, validating would only take time.
+        validation = self._validate() if self.settings.settle < 1 else {}
         return {
             "epoch": index,
             "loss": loss / len(rows),

@@ -122,6 +122,13 @@ class QuantizedLinear(keras.layers.Layer):
         folded = self._fold_kernel()[0]
         self.weight_quantizer.initialise(np.asarray(folded, np.float64))
 
+    def measure(self, x: Any) -> None:
+        """Take the statistics of batch normalisation from the inputs x."""
+        y = self._apply(x, self.weight_quantizer(tf.convert_to_tensor(self.kernel)))
+        mean, variance = tf.nn.moments(y, [0, 1, 2])
+        self.mean.assign(mean)
+        self.variance.assign(variance)
+
     def folded(self, scale_in: Any) -> Folded:
         """The layer with frozen statistics, for inputs at `scale_in` reals a level."""
         kernel, gain, bias = self._fold_kernel()
@@ -211,13 +218,29 @@ class QatModel(keras.Model):
         for part in self.parts:
             part.load(float_model)
 
-    def calibrate(self, x: NDArray[np.float32]) -> None:
-        """Start the activation scales from training features x (n, *input_shape), in reals."""
-        self._walk(tf.convert_to_tensor(x), training=False, calibrate=True)
+    def calibrate(self, x: NDArray[np.float32], *, untrained: bool = False) -> None:
+        """Start the activation scales from training features x (n, *input_shape), in reals.
+
+        Args:
+            x: features.
+            untrained: batch normalisation starts from x as well; its kernels must not be folded.
+        """
+        grid, y = self.input_grid(), tf.convert_to_tensor(x)
+        for layer in self.blueprint.layers:
+            if isinstance(layer, Conv | Depthwise | Linear):
+                part = self.part(layer.name)
+                if untrained and part.live:
+                    part.measure(y)
+                before = part.before_output(y, grid, live=False)
+                part.output_quantizer.initialise(np.asarray(before, np.float64))
+            y, grid = self.forward_layer(layer, y, grid)
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Features (batch, *input_shape) in reals to logits (batch, classes)."""
-        return self._walk(x, training=training, calibrate=False)
+        grid = self.input_grid()
+        for layer in self.blueprint.layers:
+            x, grid = self.forward_layer(layer, x, grid, training=training)
+        return x
 
     def input_grid(self) -> Grid:
         """The grid of the features."""
@@ -231,16 +254,6 @@ class QatModel(keras.Model):
             part = self.part(layer.name)
             return part.forward(x, grid, training=training, live=self.live)
         return (x if isinstance(layer, Drop) else _shape_only(layer, x, grid)), grid
-
-    def _walk(self, x: Any, *, training: bool, calibrate: bool) -> Any:
-        grid = self.input_grid()
-        for layer in self.blueprint.layers:
-            if calibrate and isinstance(layer, Conv | Depthwise | Linear):
-                part = self.part(layer.name)
-                y = part.before_output(x, grid, live=False)
-                part.output_quantizer.initialise(np.asarray(y, np.float64))
-            x, grid = self.forward_layer(layer, x, grid, training=training)
-        return x
 
 
 def _shape_only(layer: Pool | GlobalPool | Flatten, x: Any, grid: Grid) -> Any:
