@@ -192,7 +192,7 @@ class Work:
             trained = loop.fit(
                 model,
                 self.material(),
-                self._fit("float", settings, self.recipe.seed + _FLOAT),
+                self.fit("float", settings, self.recipe.seed + _FLOAT),
                 checkpoint=self.run / "checkpoints" / "float.npz",
                 resume=self.resume,
                 augment=self.augment(),
@@ -222,7 +222,7 @@ class Work:
         loop.fit(
             model,
             self.material(),
-            self._fit("teacher", own, self.recipe.seed + _TEACHER),
+            self.fit("teacher", own, self.recipe.seed + _TEACHER),
             checkpoint=self.run / "checkpoints" / "teacher.npz",
             resume=self.resume,
             augment=self.augment(),
@@ -265,13 +265,13 @@ class Work:
         how = self.recipe.quantization
         model = QatModel(self.blueprint, how.parsed(), self._schemes(), self.features.scale)
         model.load(float_model)
-        model.calibrate(self._calibration(), untrained=untrained)
+        model.calibrate(self.calibration(), untrained=untrained)
         if not untrained and any(part.bits.weights == 2 for part in model.parts):
             how = replace(how, epochs=_NARROW * how.epochs, freeze=_NARROW * how.freeze)
         history = loop.fit(
             model,
             self.material(),
-            self._fit("qat", how, self.recipe.seed + _QAT),
+            self.fit("qat", how, self.recipe.seed + _QAT),
             checkpoint=checkpoint,
             resume=self.resume,
             augment=self.augment(),
@@ -305,14 +305,14 @@ class Work:
             },
         )
 
-    def _calibration(self) -> NDArray[np.float32]:
+    def calibration(self) -> NDArray[np.float32]:
         """Training features, variants mixed, in reals."""
         bank = self.features.train
         flat = bank.reshape(-1, *bank.shape[2:])
         rows = np.random.default_rng(self.recipe.seed).integers(len(flat), size=_CALIBRATION_CLIPS)
         return flat[rows].astype(np.float32) * np.float32(self.features.scale)
 
-    def _fit(self, name: str, settings: Training | Quantization, seed: int) -> Fit:
+    def fit(self, name: str, settings: Training | Quantization, seed: int) -> Fit:
         from tinykit.quantize.loop import Fit
 
         known = {f.name for f in fields(Fit)}

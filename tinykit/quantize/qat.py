@@ -140,7 +140,8 @@ class QuantizedLinear(keras.layers.Layer):
     def before_output(self, x: Any, grid: Grid, *, live: bool) -> Any:
         """What the output quantizer rounds: BN and bias applied, ReLU not (levels start at 0)."""
         if live:
-            return self._batch_normalised(self._apply(x, self.weight_quantizer(self.kernel)))
+            kernel = self.weight_quantizer(tf.convert_to_tensor(self.kernel))
+            return self._batch_normalised(self._apply(x, kernel))
         folded = self.folded(grid.scale)
         y = self._apply(x, self.weight_quantizer(folded.kernel))
         bias = _round(folded.bias / tf.stop_gradient(folded.step)) * tf.stop_gradient(folded.step)

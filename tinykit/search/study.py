@@ -109,8 +109,12 @@ class Study:
 
     def front(self) -> list[Found]:
         """The trials that no other one beats in all objectives, by memory."""
-        found = [Found.load(self.folder / f"{one.number:05d}") for one in self.study.best_trials]
+        found = [Found.load(self.home(one.number)) for one in self.study.best_trials]
         return sorted(found, key=lambda one: (one.figures["memory"], one.number))
+
+    def home(self, number: int) -> Path:
+        """The folder of a trial."""
+        return self.folder / f"{number:05d}"
 
     def _trials(self, *states: str) -> list[Any]:
         from optuna.trial import TrialState
@@ -119,15 +123,24 @@ class Study:
         return self.study.get_trials(deepcopy=False, states=wanted)
 
     def _requeue(self) -> None:
-        """Queue again what was under way when an earlier search ended."""
+        """Queue again what was under way when an earlier search ended.
+
+        A trial whose folder was written is finished, even if nobody came to tell the study.
+        """
         from optuna.trial import TrialState
 
-        lost = self._trials("RUNNING")
-        for trial in lost:
-            self.study.tell(trial.number, state=TrialState.FAIL)
-            self.study.enqueue_trial(trial.params)
+        lost = 0
+        for trial in self._trials("RUNNING"):
+            try:
+                found = Found.load(self.home(trial.number))
+            except TinykitError:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                self.study.enqueue_trial(trial.params)
+                lost += 1
+            else:
+                self.study.tell(trial.number, found.values())
         if lost:
-            notice(f"{len(lost)} trials were under way when the search ended; they run again")
+            notice(f"{lost} trials were under way when the search ended; they run again")
 
     def _ask(self) -> tuple[Any, Job]:
         """The next trial that is worth training."""
@@ -143,12 +156,12 @@ class Study:
             self.study.tell(trial, state=TrialState.PRUNED)
 
     def _tell(self, trial: Any, job: Job, outcome: Outcome) -> None:
-        home = self.folder / f"{job.number:05d}"
+        home = self.home(job.number)
         figures = outcome.figures()
         write_atomic(home / RECIPE, job.recipe)
         write_atomic(home / NETWORK, outcome.network)
         write_atomic(home / FIGURES, json.dumps({**figures, "parameters": trial.params}) + "\n")
-        self.study.tell(trial, [figures[name] for name, _ in OBJECTIVES])
+        self.study.tell(trial, Found(job.number, home, figures).values())
 
     def _fail(self, trial: Any, error: TinykitError, before: int) -> int:
         """Note a failed trial; the failures in a row.
@@ -182,6 +195,10 @@ class Found:
     number: int
     folder: Path
     figures: dict[str, Any]
+
+    def values(self) -> list[float]:
+        """What the study optimises, in the order of OBJECTIVES."""
+        return [float(self.figures[name]) for name, _ in OBJECTIVES]
 
     @classmethod
     def load(cls, folder: Path) -> Found:

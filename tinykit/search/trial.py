@@ -11,12 +11,16 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinykit.models import blueprint
 from tinykit.network import Network
 from tinykit.network.store import to_bytes
 from tinykit.recipe import Named, Recipe
+
+if TYPE_CHECKING:
+    from tinykit.data import Dataset
+    from tinykit.quantize.pipeline import Work
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def train_shortly(recipe: Recipe, start: Path | None) -> Network:
     from tinykit.models.keras_model import build
     from tinykit.quantize.pipeline import load_float
 
-    work = _prepared(recipe)
+    work = prepared(recipe)
     if start is None:
         model = build(work.blueprint, seed=recipe.seed)
     else:
@@ -118,7 +122,7 @@ def validation_figures(network: Network, recipe: Recipe) -> dict[str, Any]:
     from tinykit.network import interpret
     from tinykit.quantize.metrics import classification
 
-    f = _prepared(recipe).features
+    f = prepared(recipe).features
     return classification(interpret(network, f.validation), f.validation_y, network.labels)
 
 
@@ -165,12 +169,12 @@ def _data_key(recipe: Recipe) -> str:
 
 
 @lru_cache(maxsize=24)
-def _dataset(key: str) -> Any:
+def _dataset(key: str) -> Dataset:
     return Recipe.parse(key, where="data").load_dataset()
 
 
 @lru_cache(maxsize=8)
-def _shared(key: str) -> Any:
+def _shared(key: str) -> Work:
     """Front end and features, which trials on the same windows share."""
     from tinykit.quantize.pipeline import Work
 
@@ -178,7 +182,8 @@ def _shared(key: str) -> Any:
     return Work.prepare(recipe, Path(), _dataset(key), resume=False)
 
 
-def _prepared(recipe: Recipe) -> Any:
+def prepared(recipe: Recipe) -> Work:
+    """A recipe's data, features and architecture, from what this process has read already."""
     shared = _shared(_data_key(recipe))
     plan = blueprint(
         recipe.model.name,

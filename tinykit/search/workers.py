@@ -63,10 +63,12 @@ class Processes:
 
     def submit(self, job: Job) -> None:
         try:
-            self.running[self.pool.submit(self.run, job)] = job
-        except BrokenProcessPool:
-            self._restart()
-            self.running[self.pool.submit(self.run, job)] = job
+            future = self.pool.submit(self.run, job)
+        except BrokenProcessPool as error:
+            # `finished` starts the pool again, for this job and those that it was running.
+            future = Future()
+            future.set_exception(error)
+        self.running[future] = job
 
     def finished(self) -> tuple[Job, Outcome | TinykitError]:
         while True:
