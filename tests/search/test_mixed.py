@@ -77,7 +77,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_points_are_of_the_front(folder: Path) -> None:
-    assert [p.number for p in chosen_points(folder, 1)] <= [p.number for p in chosen_points(folder, 9)]
+    assert [p.number for p in chosen_points(folder, 1)] <= [
+        p.number for p in chosen_points(folder, 9)
+    ]
 
 
 def test_all_ways_end_in_one_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from tests.search import fakes
 from tinykit.errors import TinykitError
 from tinykit.recipe import Recipe
 from tinykit.search.har import load_front, search
-from tinykit.search.study import best_by_memory, Found
+from tinykit.search.study import Found, best_by_memory
 from tinykit.search.workers import Processes
 
 ROOT = Path(__file__).parents[2]
@@ -122,8 +122,10 @@ def test_the_front_is_what_nothing_beats(tmp_path: Path) -> None:
     def beats(a, b) -> bool:
         costs = [a[k] <= b[k] for k in ("flash", "arena", "instructions")]
         better = [a[k] < b[k] for k in ("flash", "arena", "instructions")]
-        return all(costs) and a["macro_f1"] >= b["macro_f1"] and (
-            any(better) or a["macro_f1"] > b["macro_f1"]
+        return (
+            all(costs)
+            and a["macro_f1"] >= b["macro_f1"]
+            and (any(better) or a["macro_f1"] > b["macro_f1"])
         )
 
     expected = {

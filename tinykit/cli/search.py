@@ -30,7 +30,8 @@ def har(
     ] = "hapt",
     board: BoardOption = "nrf52840dk",
     trials: Annotated[
-        int, typer.Option(help="Finished trials, earlier ones included; of each network in phase 2.")
+        int,
+        typer.Option(help="Finished trials, earlier ones included; of each network in phase 2."),
     ] = 200,
     phase: Annotated[
         int, typer.Option(help="1: architectures. 2: bits of each layer of the front's networks.")
@@ -50,9 +51,7 @@ def har(
     ] = 24_000,
     steps: Annotated[int, typer.Option(help="Steps of a trial's training.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of the sampler and of all trainings.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder; runs/search-<data> by default.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; runs/search-<data> by default.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the search in the folder.")
     ] = False,
@@ -112,8 +111,8 @@ def _workers(cluster: str | None, count: int | None) -> Iterator[Workers]:
     from tinykit.search.cluster import Cluster
     from tinykit.search.workers import Processes
 
-    running: Workers = Processes(1 if count is None else count) if cluster is None else Cluster(
-        cluster, count
+    running: Workers = (
+        Processes(1 if count is None else count) if cluster is None else Cluster(cluster, count)
     )
     try:
         yield running

@@ -101,7 +101,7 @@ class MixedModel(QatModel):
         self.temperature = tf.Variable(1.0, trainable=False)
         for part in self.parts:
             for quantizer in (part.weight_quantizer, part.output_quantizer):
-                quantizer.temperature = self.temperature  # type: ignore[attr-defined]
+                quantizer.temperature = self.temperature
 
     def call(self, x: Any, training: bool = False) -> Any:
         if training:
@@ -120,11 +120,11 @@ class MixedModel(QatModel):
         # The front end gives 8 bits.
         seen = tf.one_hot(0, len(WIDTHS))
         for index, part in enumerate(self.parts):
-            weights = part.weight_quantizer.shares()  # type: ignore[attr-defined]
+            weights = part.weight_quantizer.shares()
             table = tf.constant(cost.instructions[part.name], tf.float32)
             stored += cost.weight_bytes[part.name] * tf.reduce_sum(weights * widths)
             time += tf.reduce_sum(weights[:, None] * seen[None, :] * table)
-            seen = part.output_quantizer.shares()  # type: ignore[attr-defined]
+            seen = part.output_quantizer.shares()
             if index < len(self.parts) - 1:
                 held += cost.activation_bytes[part.name] * tf.reduce_sum(seen * widths)
         memory = (stored + held) / (
@@ -136,10 +136,9 @@ class MixedModel(QatModel):
     def policy(self) -> dict[str, str]:
         """Bits of each layer by name; the logits have 8."""
         bits = {
-            part.name: (part.weight_quantizer.chosen(), part.output_quantizer.chosen())  # type: ignore[attr-defined]
+            part.name: (part.weight_quantizer.chosen(), part.output_quantizer.chosen())
             for part in self.parts
         }
         last = self.parts[-1].name
         bits[last] = (bits[last][0], 8)
         return {name: f"w{weights}a{activations}" for name, (weights, activations) in bits.items()}
-

@@ -7,12 +7,14 @@ environment that Ray was started in. The study stays with the process that asks.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from tinykit.errors import TinykitError
 from tinykit.search.trial import Job, Outcome, run_job
 from tinykit.search.workers import failure, prepare_worker
 
+_PATIENCE = 10.0  # seconds
 _INSTALL = "Install it with `pip install 'tinykit[cluster]'`."
 
 
@@ -20,6 +22,31 @@ def _task(job: Job) -> Outcome:
     """A trial in a worker of the cluster."""
     prepare_worker()
     return run_job(job)
+
+
+def _nobody(address: str, why: str) -> TinykitError:
+    return TinykitError(
+        f"no Ray cluster answers there: {why}.",
+        where=f"--cluster {address}",
+        remedy="Start one with `ray start --head`, and give the address that it prints.",
+    )
+
+
+def _reach(address: str) -> None:
+    """Refuse an address where nobody listens: Ray itself would wait for a quarter of an hour.
+
+    Raises:
+        TinykitError: it is no address, or nobody listens.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise _nobody(address, "it is not host:port")
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody(address, str(error)) from error
 
 
 class Cluster:
@@ -40,14 +67,11 @@ class Cluster:
         except ImportError as error:
             raise TinykitError("Ray is not installed.", remedy=_INSTALL) from error
         self.ray = ray
+        _reach(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # Ray raises of many kinds, ConnectionError and ValueError too.
-            raise TinykitError(
-                f"no Ray cluster answers there: {str(error).splitlines()[0]}",
-                where=f"--cluster {address}",
-                remedy="Start one with `ray start --head`, and give the address that it prints.",
-            ) from error
+            raise _nobody(address, str(error).splitlines()[0]) from error
         cpus = int(ray.cluster_resources().get("CPU", 1))
         self.slots = max(cpus if count is None else min(count, cpus), 1)
         # Ray itself starts a task again whose worker or machine died.

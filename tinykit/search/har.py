@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tinykit search har`: phase 1 over architectures of one precision, and what it leaves behind.
 
-    search.json          what was asked
-    study.db             Optuna's database, unless another one was given
-    trials/00012/        recipe.toml, network.tkn and figures.json of each finished trial
-    pareto.json          the front
-    pareto/01-.../       its networks as run folders: recipe.toml is of the trial, long.toml asks
-                         for the long training of the same network
+search.json          what was asked
+study.db             Optuna's database, unless another one was given
+trials/00012/        recipe.toml, network.tkn and figures.json of each finished trial
+pareto.json          the front
+pareto/01-.../       its networks as run folders: recipe.toml is of the trial, long.toml asks
+                     for the long training of the same network
 """
 
 from __future__ import annotations
@@ -209,9 +209,7 @@ def long_recipe(one: Found, base: Recipe) -> Recipe:
     """The network of a trial with the long training of the base recipe."""
     recipe = Recipe.load(one.folder / RECIPE)
     own = recipe.quantization
-    quantization = replace(
-        base.quantization, policy=own.policy, layers=own.layers, edges=own.edges
-    )
+    quantization = replace(base.quantization, policy=own.policy, layers=own.layers, edges=own.edges)
     return replace(recipe, training=base.training, quantization=quantization)
 
 
@@ -230,4 +228,3 @@ def load_front(folder: Path) -> list[dict[str, Any]]:
             where=folder,
             remedy="Name a folder that `tinykit search` made; --resume ends an interrupted one.",
         ) from error
-

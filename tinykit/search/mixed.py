@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.models import Blueprint
 from tinykit.quantize.policy import WIDTHS
@@ -65,7 +66,7 @@ class Bits:
 
     def uniform(self, weights: int, activations: int) -> dict[str, int]:
         """The choice of the same bits everywhere."""
-        return self.choice({name: f"w{weights}a{activations}" for name in self.layers})
+        return self.choice(dict.fromkeys(self.layers, f"w{weights}a{activations}"))
 
     def choice(self, policy: Mapping[str, str]) -> dict[str, int]:
         """The parameters of bits by layer, "w4a8" each."""
@@ -233,9 +234,8 @@ def cost_of(plan: Blueprint, board: str, memory: float, time: float) -> Cost:
     Instructions of a layer at its weights' and its input's width are those that the cost model
     predicts for the untrained network of that uniform precision.
     """
-    from tinykit.quantize.mixed import Cost
-
     from tinykit.models.keras_model import build
+    from tinykit.quantize.mixed import Cost
 
     shapes = plan.shapes()
     untrained = build(plan, seed=0)

@@ -26,6 +26,8 @@ _KERNELS = (3, 5, 7, 9)
 # How a block shortens the signal: by a pool after it or by the stride of its convolution.
 _DOWN = {"none": (1, 1), "pool2": (2, 1), "pool4": (4, 1), "stride2": (1, 2), "stride4": (1, 4)}
 _LEAST_STEPS = 2
+# Spreads of a channel that the front end's 8 bits reach: fine steps for postures, or peaks whole.
+_CLIPS = (0.5, 1.0, 2.0, 4.0)
 # Widths of the blocks, kernel, place among the decimations, gyroscope, bits.
 _STARTS = (
     ((24, 32, 48), 7, 1, True, (8, 8)),
@@ -101,6 +103,7 @@ class Space:
             "seconds": pick("seconds", self.seconds),
             "decimate": pick("decimate", self.decimations),
             "gyroscope": pick("gyroscope", (True, False)) if self.gyroscope else False,
+            "clip": pick("clip", _CLIPS),
             "blocks": trial.suggest_int("blocks", 1, BLOCKS),
         }
         for block in range(1, BLOCKS + 1):
@@ -118,7 +121,7 @@ class Space:
 
     def starts(self) -> list[dict[str, Any]]:
         """Choices of several sizes to begin with: a guess is worth more than a random draw."""
-        common = {"seconds": self.seconds[-1], "pooling": "max", "separable": False}
+        common = {"seconds": self.seconds[-1], "clip": 2.0, "pooling": "max", "separable": False}
         return [
             {
                 **common,
@@ -176,6 +179,7 @@ class Space:
             name=name,
             seed=seed,
             data=Named(base.data.name, data),
+            frontend=Named("imu", dict(base.frontend.options) | {"clip": drawn["clip"]}),
             model=Named("har_cnn", model),
             quantization=quantization,
         )
@@ -184,7 +188,7 @@ class Space:
 
     def window(self, drawn: Mapping[str, Any]) -> int:
         """Samples of a window."""
-        return max(int(round(drawn["seconds"] * self.rate / drawn["decimate"])), 1)
+        return max(round(drawn["seconds"] * self.rate / drawn["decimate"]), 1)
 
     def blueprint(self, drawn: Mapping[str, Any], classes: int) -> Blueprint:
         """The architecture of a choice."""

@@ -10,6 +10,7 @@ depends on its parameters and the study's seed, so it does not matter who runs i
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ NETWORK = "network.tkn"
 RECIPE = "recipe.toml"
 FIGURES = "figures.json"
 INTERRUPTED = 130
+_DIGEST = "recipe"
 # Random trials before the sampler starts to model what is good.
 _STARTUP = 24
 
@@ -151,9 +153,19 @@ class Study:
             # A sampler of its own for each trial: what it draws after a restart is the same.
             self.study.sampler = sampler(self.seed, trial.number + 1)
             recipe = self.to_recipe(self.draw(trial), trial.number)
-            if recipe is not None:
+            if recipe is not None and self._is_new(trial, recipe):
                 return trial, Job(trial.number, recipe, self.board, self.start)
             self.study.tell(trial, state=TrialState.PRUNED)
+
+    def _is_new(self, trial: Any, recipe: str) -> bool:
+        """Whether no trial has this recipe, whatever its name; notes it.
+
+        Parameters of blocks that a network lacks differ without making a difference.
+        """
+        digest = zlib.crc32(recipe.split("\n", 1)[1].encode())
+        known = {one.user_attrs.get(_DIGEST) for one in self._trials("COMPLETE", "RUNNING")}
+        trial.set_user_attr(_DIGEST, digest)
+        return digest not in known
 
     def _tell(self, trial: Any, job: Job, outcome: Outcome) -> None:
         home = self.home(job.number)
