@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,11 +18,16 @@ from rich.progress import (
 )
 
 stderr = Console(stderr=True)
+QUIET = "TINYKIT_QUIET"
 
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A Rich progress display on stderr; `add_task(description, total=...)`, then `advance`."""
+    """A Rich progress display on stderr; `add_task(description, total=...)`, then `advance`.
+
+    Nothing is shown where the environment variable TINYKIT_QUIET is set, as in processes that work
+    for one that shows progress itself.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -30,7 +36,7 @@ def progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=stderr) as bar:
+    with Progress(*columns, console=stderr, disable=QUIET in os.environ) as bar:
         yield bar
 
 

@@ -24,6 +24,7 @@ from tinykit.cli import (
     predict,
     report,
     run,
+    search,
     train,
     tune,
     verify,
@@ -60,6 +61,7 @@ def _root(
 
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
+app.add_typer(search.app, name="search")
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("import")(import_.import_model)

@@ -51,6 +51,8 @@ def load(
     window: int = 128,
     step: int = 64,
     purity: float = 0.9,
+    decimate: int = 1,
+    gyroscope: bool = True,
     validation_subjects: Sequence[int] = VALIDATION_SUBJECTS,
     licence: str = "",
     citation: str = "",
@@ -59,9 +61,11 @@ def load(
 
     Args:
         root: folder that holds the set.
-        window: samples a window, at 50 Hz.
+        window: samples a window, at 50 Hz unless decimated.
         step: samples from one window to the next.
         purity: share of the window that must be of one activity.
+        decimate: samples of the recordings that become one; window and step count the latter.
+        gyroscope: whether its channels are there.
         validation_subjects: who validates instead of training; the test subjects stay.
         licence: from the manifest.
         citation: from the manifest.
@@ -76,6 +80,8 @@ def load(
         window=window,
         step=step,
         purity=purity,
+        decimate=decimate,
+        gyroscope=gyroscope,
         validation_subjects=validation_subjects,
         licence=licence,
         citation=citation,

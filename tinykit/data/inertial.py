@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,39 @@ def windows_of(
     return {"x": np.concatenate(x), "y": np.concatenate(y), "subject": np.array(subject, np.str_)}
 
 
+def check_sampling(rate: int, decimate: int) -> None:
+    """Refuse a decimation after which the rate is no whole number of hertz.
+
+    Raises:
+        TinykitError: names the factors that there are.
+    """
+    possible = [k for k in range(1, rate + 1) if rate % k == 0]
+    if decimate not in possible:
+        raise TinykitError(
+            f"decimate = {decimate} leaves no whole rate of {rate} Hz.",
+            where="[data]",
+            remedy=f"Use one of {', '.join(map(str, possible))}.",
+        )
+
+
+def resampled(recording: Recording, decimate: int, channels: int) -> Recording:
+    """A recording as a sensor gives it that runs `decimate` times slower and has fewer channels.
+
+    Samples are means of `decimate` in a row, as of a sensor that filters before it decimates; one
+    that two classes share has none. The first `channels` stay.
+    """
+    signal, label = recording.signal[:, :channels], recording.label
+    if decimate == 1:
+        return replace(recording, signal=signal)
+    count = len(label) // decimate
+    means = signal[: count * decimate].reshape(count, decimate, -1).mean(axis=1)
+    groups = label[: count * decimate].reshape(count, decimate)
+    same = (groups == groups[:, :1]).all(axis=1)
+    return Recording(
+        np.rint(means).astype(np.int16), np.where(same, groups[:, 0], -1), recording.subject
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class InertialSet:
     """What a set of real recordings is, apart from where they lie and how a file is read.
@@ -79,6 +112,8 @@ class InertialSet:
         window: int,
         step: int,
         purity: float,
+        decimate: int = 1,
+        gyroscope: bool = True,
         validation_subjects: Sequence[int],
         licence: str,
         citation: str,
@@ -91,6 +126,8 @@ class InertialSet:
             read: all recordings of `place`.
             window, step: samples of a window, and from one to the next.
             purity: share of the window that must be of one activity.
+            decimate: samples of the recordings that become one.
+            gyroscope: whether its channels are there, where the set has them.
             validation_subjects: who validates instead of training.
             licence, citation: from the manifest.
 
@@ -98,27 +135,31 @@ class InertialSet:
             TinykitError: the set is not there, or the options make no sense.
         """
         check_window(window, step, purity)
+        check_sampling(self.rate, decimate)
+        channels = len(self.channels) if gyroscope else min(len(self.channels), 3)
         if place is None:
             raise TinykitError(f"no {self.title} recordings here.", where=root)
         sources = [place] if place.is_file() else sorted(place.glob(self.official))
         key = {"files": fingerprint(sources), "window": window, "step": step, "purity": purity}
+        key |= {"decimate": decimate, "channels": channels}
 
         def make() -> Arrays:
-            return windows_of(read(place), len(self.labels), window, step, purity)
+            recordings = (resampled(one, decimate, channels) for one in read(place))
+            return windows_of(recordings, len(self.labels), window, step, purity)
 
         arrays = cached(self.name, key, make)
         subject = arrays["subject"]
         return Dataset(
             name=self.name,
             task="har",
-            rate=self.rate,
+            rate=self.rate // decimate,
             labels=self.labels,
             x=arrays["x"],
             y=arrays["y"],
             split=subject_split(subject, validation=validation_subjects, test=self.test_subjects),
             subject=subject,
-            channels=self.channels,
-            scale=self.scale,
+            channels=self.channels[:channels],
+            scale=self.scale[:channels],
             synthetic=False,
             licence=licence,
             citation=citation,

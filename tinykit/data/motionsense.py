@@ -53,6 +53,8 @@ def load(
     *,
     window: int = 128,
     step: int = 64,
+    decimate: int = 1,
+    gyroscope: bool = True,
     validation_subjects: Sequence[int] = VALIDATION_SUBJECTS,
     licence: str = "",
     citation: str = "",
@@ -61,8 +63,10 @@ def load(
 
     Args:
         root: folder that holds the set.
-        window: samples a window, at 50 Hz.
+        window: samples a window, at 50 Hz unless decimated.
         step: samples from one window to the next.
+        decimate: samples of the recordings that become one; window and step count the latter.
+        gyroscope: whether its channels are there.
         validation_subjects: who validates instead of training; the test subjects stay.
         licence: from the manifest.
         citation: from the manifest.
@@ -77,6 +81,8 @@ def load(
         window=window,
         step=step,
         purity=1.0,
+        decimate=decimate,
+        gyroscope=gyroscope,
         validation_subjects=validation_subjects,
         licence=licence,
         citation=citation,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tinykit.data.cache import Arrays, cached
 from tinykit.data.dataset import IMU_CHANNELS, IMU_SCALE, Dataset
 from tinykit.data.hapt import LABELS, RATE
-from tinykit.data.inertial import Recording, imu_int16, windows_of
+from tinykit.data.inertial import Recording, check_sampling, imu_int16, resampled, windows_of
 from tinykit.data.splits import subject_split
 from tinykit.data.windows import check_window
 
@@ -76,6 +76,8 @@ def load(
     *,
     window: int = 128,
     step: int = 64,
+    decimate: int = 1,
+    gyroscope: bool = True,
     seconds: float = 40.0,
     seed: int = 0,
     licence: str = "",
@@ -85,8 +87,10 @@ def load(
 
     Args:
         root: not used.
-        window: samples a window, at 50 Hz.
+        window: samples a window, at 50 Hz unless decimated.
         step: samples from one window to the next.
+        decimate: samples of the recordings that become one; window and step count the latter.
+        gyroscope: whether its channels are there.
         seconds: recorded per subject and activity.
         seed: of everything random; the same arguments give the same arrays.
         licence: from the manifest.
@@ -96,11 +100,14 @@ def load(
         TinykitError: the options make no sense.
     """
     check_window(window, step, 1.0)
+    check_sampling(RATE, decimate)
+    channels = len(IMU_CHANNELS) if gyroscope else 3
     key = {"window": window, "step": step, "seconds": seconds, "seed": seed}
+    key |= {"decimate": decimate, "channels": channels}
 
     def make() -> Arrays:
         recordings = [
-            record(subject, k, round(seconds * RATE), seed)
+            resampled(record(subject, k, round(seconds * RATE), seed), decimate, channels)
             for subject in range(1, SUBJECTS + 1)
             for k in range(len(LABELS))
         ]
@@ -110,14 +117,14 @@ def load(
     return Dataset(
         name="synthetic_gait",
         task="har",
-        rate=RATE,
+        rate=RATE // decimate,
         labels=LABELS,
         x=arrays["x"],
         y=arrays["y"],
         split=subject_split(arrays["subject"], validation=VALIDATION_SUBJECTS, test=TEST_SUBJECTS),
         subject=arrays["subject"],
-        channels=IMU_CHANNELS,
-        scale=IMU_SCALE,
+        channels=IMU_CHANNELS[:channels],
+        scale=IMU_SCALE[:channels],
         synthetic=True,
         licence=licence,
         citation=citation,

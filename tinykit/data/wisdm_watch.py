@@ -73,6 +73,7 @@ def load(
     *,
     window: int = 200,
     step: int = 100,
+    decimate: int = 1,
     validation_subjects: Sequence[int] = VALIDATION_SUBJECTS,
     licence: str = "",
     citation: str = "",
@@ -81,8 +82,9 @@ def load(
 
     Args:
         root: folder that holds the set.
-        window: samples a window, at 20 Hz.
+        window: samples a window, at 20 Hz unless decimated.
         step: samples from one window to the next.
+        decimate: samples of the recordings that become one; window and step count the latter.
         validation_subjects: who validates instead of training; the test subjects stay.
         licence: from the manifest.
         citation: from the manifest.
@@ -97,6 +99,7 @@ def load(
         window=window,
         step=step,
         purity=1.0,
+        decimate=decimate,
         validation_subjects=validation_subjects,
         licence=licence,
         citation=citation,

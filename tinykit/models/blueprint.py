@@ -155,19 +155,23 @@ class Blueprint:
         """The layers that have weights, in order."""
         return tuple(one for one in self.layers if isinstance(one, Conv | Depthwise | Linear))
 
-    def parameters(self) -> int:
-        """Weights and biases of the deployed network (batch normalisation folded)."""
-        total = 0
-        shapes, inputs = self.shapes(), self.input_shapes()
+    def weights(self) -> dict[str, int]:
+        """Number of weights of each layer that has any, biases not counted."""
+        counts, shapes, inputs = {}, self.shapes(), self.input_shapes()
         for layer in self.layers:
             shape, out = inputs[layer.name], shapes[layer.name]
             if isinstance(layer, Conv):
-                total += layer.kernel[0] * layer.kernel[1] * shape[-1] * out[-1] + out[-1]
+                counts[layer.name] = layer.kernel[0] * layer.kernel[1] * shape[-1] * out[-1]
             elif isinstance(layer, Depthwise):
-                total += layer.kernel[0] * layer.kernel[1] * shape[-1] + out[-1]
+                counts[layer.name] = layer.kernel[0] * layer.kernel[1] * shape[-1]
             elif isinstance(layer, Linear):
-                total += shape[0] * out[0] + out[0]
-        return total
+                counts[layer.name] = shape[0] * out[0]
+        return counts
+
+    def parameters(self) -> int:
+        """Weights and biases of the deployed network (batch normalisation folded)."""
+        counts, shapes = self.weights(), self.shapes()
+        return sum(count + shapes[name][-1] for name, count in counts.items())
 
 
 def with_exits(blueprint: Blueprint, after: Sequence[str]) -> Blueprint:

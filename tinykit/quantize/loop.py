@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -23,11 +22,14 @@ from numpy.typing import NDArray
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.progress import progress
+from tinykit.quantize.adamw import AdamW, warm_cosine
 from tinykit.quantize.augment import Augment
 
 # Clips per evaluation step, and training steps per call of the traced function.
 _EVAL_BATCH = 512
 _STEPS = 16
+_CLIP_NORM = 5.0
+_UNDECAYED = ("gamma", "beta", "bias", "log_step", "alpha", "choice")
 INTERRUPTED = 130
 
 
@@ -87,9 +89,13 @@ class History:
     def note(self, entry: dict[str, float], *, settled: bool) -> bool:
         """Add an epoch; True if it is the best so far (accuracy, then loss).
 
-        Until training has `settled`, every epoch replaces the one before.
+        Until training has `settled`, every epoch replaces the one before; so does one that was
+        not validated.
         """
         self.epochs.append(entry)
+        if "validation_accuracy" not in entry:
+            self.best_epoch = len(self.epochs) - 1
+            return True
         accuracy, loss = entry["validation_accuracy"], entry["validation_loss"]
         better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss) or not settled
         if better:
@@ -103,8 +109,8 @@ def fit(
     material: Material,
     settings: Fit,
     *,
-    checkpoint: Path,
-    resume: bool,
+    checkpoint: Path | None,
+    resume: bool = False,
     augment: Augment | None = None,
     teacher: Any = None,
 ) -> History:
@@ -115,7 +121,7 @@ def fit(
             built; a QatModel has its `live` switched.
         material: features and classes.
         settings: of this stage.
-        checkpoint: file that is written after every epoch.
+        checkpoint: file that is written after every epoch; None for none.
         resume: go on from the checkpoint, if there is one for the same settings.
         augment: in-graph augmentation.
         teacher: Keras model whose logits are followed, for `settings.distill`.
@@ -125,9 +131,9 @@ def fit(
             settings.
     """
     trainer = _Trainer(model, material, settings, augment, teacher)
-    saved = _Checkpoint(checkpoint, settings)
+    saved = None if checkpoint is None else _Checkpoint(checkpoint, settings)
     history, best = History(), _values(model)
-    if resume:
+    if resume and saved is not None:
         history, best = saved.load(trainer, history, best)
     try:
         with progress() as bar:
@@ -141,12 +147,13 @@ def fit(
                 waited = len(history.epochs) - 1 - history.best_epoch
                 done = len(history.epochs) >= settings.epochs or waited >= settings.patience
                 history.finished = done
-                saved.save(trainer, history, best)
+                if saved is not None:
+                    saved.save(trainer, history, best)
                 bar.update(task, advance=1, note=_note(history))
     except KeyboardInterrupt as stop:
         raise TinykitError(
             f"interrupted in epoch {len(history.epochs) + 1} of {settings.name}.",
-            where=checkpoint.parent,
+            where=None if checkpoint is None else checkpoint.parent,
             remedy="Run the same command with --resume to go on.",
             exit_code=INTERRUPTED,
         ) from stop
@@ -159,7 +166,7 @@ def fit(
 def logits(model: Any, x: NDArray[np.int8], scale: float) -> NDArray[np.float32]:
     """Logits (n, classes) of int8 features (n, *shape), as in deployment; of the end."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec([None, *x.shape[1:]], tf.int8)], autograph=False)
     def run(part: Any) -> Any:
         return _ends(model(tf.cast(part, tf.float32) * scale, training=False))[-1]
 
@@ -176,6 +183,8 @@ def _ends(result: Any) -> list[Any]:
 
 def _note(history: History) -> str:
     last = history.epochs[-1]
+    if "validation_accuracy" not in last:
+        return f"loss {last['loss']:.3f}"
     return (
         f"loss {last['loss']:.3f}  validation {100 * last['validation_accuracy']:.2f} %"
         f"  best {100 * history.best_accuracy:.2f} %"
@@ -206,26 +215,22 @@ class _Trainer:
         self.steps = self.count // self.batch
         self.optimizer = self._optimizer()
         self.functions: dict[bool, Callable[..., Any]] = {}
-        self.evaluate = tf.function(self._evaluate, reduce_retracing=True)
+        signature = [tf.TensorSpec([None, *shape], tf.int8), tf.TensorSpec([None], tf.int64)]
+        self.evaluate = tf.function(self._evaluate, signature, autograph=False)
 
-    def _optimizer(self) -> Any:
-        total = max(self.steps * self.settings.epochs, 1)
-        warmup = int(self.steps * self.settings.warmup)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else self.settings.learning_rate,
-            max(total - warmup, 1),
-            warmup_target=self.settings.learning_rate if warmup else None,
-            warmup_steps=warmup,
+    def _optimizer(self) -> AdamW:
+        return AdamW(
+            self.model.trainable_variables,
+            warm_cosine(
+                self.settings.learning_rate,
+                warmup=int(self.steps * self.settings.warmup),
+                total=self.steps * self.settings.epochs,
+            ),
+            decay=self.settings.weight_decay,
+            # Gains, biases and steps have their own scale.
+            decays=lambda variable: not any(word in variable.name for word in _UNDECAYED),
+            clip=_CLIP_NORM,
         )
-        optimizer = keras.optimizers.AdamW(
-            rate, weight_decay=self.settings.weight_decay, clipnorm=5.0
-        )
-        # Decay is for kernels: gains, biases and steps have their own scale.
-        optimizer.exclude_from_weight_decay(
-            var_names=["gamma", "beta", "bias", "log_step", "alpha"]
-        )
-        optimizer.build(self.model.trainable_variables)
-        return optimizer
 
     def _lead(self, teacher: Any) -> Any:
         """What the teacher says of every variant, softened: (variants * n, classes), or None.
@@ -255,7 +260,8 @@ class _Trainer:
             seed = [self.settings.seed, index * len(rows) + first]
             sums = self._function(live)(tf.constant(part), tf.constant(seed, tf.int32))
             loss, right = loss + float(sums[0]), right + float(sums[1])
-        validation = self._validate()
+        # Where the last epoch is taken whatever it is, validating would only take time.
+        validation = self._validate() if self.settings.settle < 1 else {}
         return {
             "epoch": index,
             "loss": loss / len(rows),
@@ -275,15 +281,21 @@ class _Trainer:
     def _function(self, live: bool) -> Callable[..., Any]:
         """The traced steps; `live` only makes a QatModel trace anew."""
         if live not in self.functions:
-            self.functions[live] = tf.function(self._steps, reduce_retracing=True)
+            signature = [
+                tf.TensorSpec([None, self.batch], tf.int64),
+                tf.TensorSpec([2], tf.int32),
+            ]
+            self.functions[live] = tf.function(self._steps, signature, autograph=False)
         return self.functions[live]
 
     def _steps(self, rows: Any, seed: Any) -> Any:
-        loss = right = tf.constant(0.0)
-        for step in tf.range(tf.shape(rows)[0]):
+        def one(step: Any, loss: Any, right: Any) -> Any:
             one_loss, one_right = self._step(rows[step], seed + tf.stack([0, step]))
-            loss, right = loss + one_loss, right + one_right
-        return loss, right
+            return step + 1, loss + one_loss, right + one_right
+
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+        count = tf.shape(rows)[0]
+        return tf.while_loop(lambda step, *_: step < count, one, start, parallel_iterations=1)[1:]
 
     def _step(self, rows: Any, seed: Any) -> tuple[Any, Any]:
         x = tf.cast(tf.gather(self.bank, rows), tf.float32) * self.material.scale
@@ -301,7 +313,7 @@ class _Trainer:
                 loss += weight * self._exit_loss(logits_, scores, target)
             total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
         variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(total, variables), variables)
+        self.optimizer.apply(tape.gradient(total, variables))
         hit = tf.reduce_sum(tf.cast(tf.argmax(scores, 1) == y, tf.float32))
         return loss, hit
 

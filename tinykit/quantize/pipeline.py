@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tinykit.network import Network
     from tinykit.quantize.bank import Features
     from tinykit.quantize.loop import Fit, History, Material
+    from tinykit.quantize.qat import Schemes
 
 Part = Literal["train", "validation", "test"]
 _CALIBRATION_CLIPS = 512
@@ -62,10 +63,10 @@ def train(
         TinykitError: bad data or recipe, an unwritable folder, or interrupted (exit status 130).
     """
     start = time.perf_counter()
-    _start_tensorflow(threads)
+    start_tensorflow(threads)
     _claim(recipe, run, resume)
     dataset = recipe.load_dataset(data_root)
-    work = _Work.prepare(recipe, run, dataset, resume)
+    work = Work.prepare(recipe, run, dataset, resume)
     float_model, float_history, float_seconds = work.float_stage()
     network, qat = work.quantized_stage(float_model)
     network.save(run / "network.tkn")
@@ -118,8 +119,15 @@ def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What all stages share."""
+class Work:
+    """What all stages of a training share.
+
+    Attributes:
+        recipe: what to do.
+        run: folder.
+        dataset, frontend, features, blueprint: what the recipe comes to.
+        resume: go on from checkpoints.
+    """
 
     recipe: Recipe
     run: Path
@@ -130,7 +138,12 @@ class _Work:
     resume: bool
 
     @classmethod
-    def prepare(cls, recipe: Recipe, run: Path, dataset: Dataset, resume: bool) -> _Work:
+    def prepare(cls, recipe: Recipe, run: Path, dataset: Dataset, resume: bool) -> Work:
+        """Make the front end, the features and the architecture.
+
+        Raises:
+            TinykitError: a part of the split is empty, or a setting cannot be.
+        """
         from tinykit.quantize.bank import make_features
 
         for part in ("train", "validation", "test"):
@@ -188,7 +201,7 @@ class _Work:
             trained = loop.fit(
                 model,
                 self.material(),
-                self._fit("float", settings, self.recipe.seed + _FLOAT),
+                self.fit("float", settings, self.recipe.seed + _FLOAT),
                 checkpoint=self.run / "checkpoints" / "float.npz",
                 resume=self.resume,
                 augment=self.augment(),
@@ -218,7 +231,7 @@ class _Work:
         loop.fit(
             model,
             self.material(),
-            self._fit("teacher", own, self.recipe.seed + _TEACHER, plan),
+            self.fit("teacher", own, self.recipe.seed + _TEACHER, plan),
             checkpoint=self.run / "checkpoints" / "teacher.npz",
             resume=self.resume,
             augment=self.augment(),
@@ -231,32 +244,19 @@ class _Work:
         """The Network after QAT, and what is to be said about it."""
         from tinykit.quantize import loop
         from tinykit.quantize.metrics import agreement
-        from tinykit.quantize.qat import QatModel, Schemes
 
         start = time.perf_counter()
         how = self.recipe.quantization
-        schemes = Schemes(how.weights, how.activations, how.granularity)
         policy = how.parsed()
-        model = QatModel(self.blueprint, policy, schemes, self.features.scale)
-        model.load(float_model)
-        model.calibrate(self._calibration())
-        if any(part.bits.weights == 2 for part in model.parts):
-            how = replace(how, epochs=_NARROW * how.epochs, freeze=_NARROW * how.freeze)
-        history = loop.fit(
-            model,
-            self.material(),
-            self._fit("qat", how, self.recipe.seed + _QAT),
-            checkpoint=self.run / "checkpoints" / f"qat-{_file_name(str(policy))}.npz",
-            resume=self.resume,
-            augment=self.augment(),
-            teacher=float_model if how.distill else None,
+        model, history = self.quantized(
+            float_model, self.run / "checkpoints" / f"qat-{_file_name(str(policy))}.npz"
         )
-        network = self._export(model)
+        network = self.export(model)
         fake = loop.logits(model, self.features.validation, self.features.scale)
         steps = np.rint(fake / network.tensor(network.output).scale).astype(np.int8)
         return network, {
             "policy": str(policy),
-            "schemes": asdict(schemes),
+            "schemes": asdict(self._schemes()),
             **_history(history),
             "seconds": time.perf_counter() - start,
             "fake_quantized_against_integers": agreement(
@@ -264,7 +264,38 @@ class _Work:
             ),
         }
 
-    def _export(self, model: Any) -> Network:
+    def quantized(
+        self, float_model: Any, checkpoint: Path | None, *, untrained: bool = False
+    ) -> tuple[Any, History]:
+        """The QatModel after training from a float model, which may be an untrained one."""
+        from tinykit.quantize import loop
+        from tinykit.quantize.qat import QatModel
+
+        how = self.recipe.quantization
+        model = QatModel(self.blueprint, how.parsed(), self._schemes(), self.features.scale)
+        model.load(float_model)
+        model.calibrate(self.calibration(), untrained=untrained)
+        if not untrained and any(part.bits.weights == 2 for part in model.parts):
+            how = replace(how, epochs=_NARROW * how.epochs, freeze=_NARROW * how.freeze)
+        history = loop.fit(
+            model,
+            self.material(),
+            self.fit("qat", how, self.recipe.seed + _QAT),
+            checkpoint=checkpoint,
+            resume=self.resume,
+            augment=self.augment(),
+            teacher=float_model if how.distill and not untrained else None,
+        )
+        return model, history
+
+    def _schemes(self) -> Schemes:
+        from tinykit.quantize.qat import Schemes
+
+        how = self.recipe.quantization
+        return Schemes(how.weights, how.activations, how.granularity)
+
+    def export(self, model: Any) -> Network:
+        """The Network of a trained QatModel."""
         from tinykit.quantize.export import export_network
 
         return export_network(
@@ -283,14 +314,14 @@ class _Work:
             },
         )
 
-    def _calibration(self) -> NDArray[np.float32]:
+    def calibration(self) -> NDArray[np.float32]:
         """Training features, variants mixed, in reals."""
         bank = self.features.train
         flat = bank.reshape(-1, *bank.shape[2:])
         rows = np.random.default_rng(self.recipe.seed).integers(len(flat), size=_CALIBRATION_CLIPS)
         return flat[rows].astype(np.float32) * np.float32(self.features.scale)
 
-    def _fit(
+    def fit(
         self,
         name: str,
         settings: Training | Quantization,
@@ -496,7 +527,8 @@ def _stderr_off() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _start_tensorflow(threads: int | None) -> None:
+def start_tensorflow(threads: int | None) -> None:
+    """Load TensorFlow quietly, repeatable, with so many threads (all cores by default)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _stderr_off():
         import tensorflow as tf
@@ -510,21 +542,6 @@ def _start_tensorflow(threads: int | None) -> None:
         tf.config.experimental.enable_op_determinism()
     except RuntimeError:
         notice("TensorFlow has started already; the number of threads stays as it is")
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Keep from the user what TensorFlow's C++ side prints when it is loaded, whatever is asked."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _versions() -> dict[str, str]:

@@ -123,6 +123,13 @@ class QuantizedLinear(keras.layers.Layer):
         folded = self._fold_kernel()[0]
         self.weight_quantizer.initialise(np.asarray(folded, np.float64))
 
+    def measure(self, x: Any) -> None:
+        """Take the statistics of batch normalisation from the inputs x."""
+        y = self._apply(x, self.weight_quantizer(tf.convert_to_tensor(self.kernel)))
+        mean, variance = tf.nn.moments(y, [0, 1, 2])
+        self.mean.assign(mean)
+        self.variance.assign(variance)
+
     def folded(self, scale_in: Any) -> Folded:
         """The layer with frozen statistics, for inputs at `scale_in` reals a level."""
         kernel, gain, bias = self._fold_kernel()
@@ -134,7 +141,8 @@ class QuantizedLinear(keras.layers.Layer):
     def before_output(self, x: Any, grid: Grid, *, live: bool) -> Any:
         """What the output quantizer rounds: BN and bias applied, ReLU not (levels start at 0)."""
         if live:
-            return self._batch_normalised(self._apply(x, self.weight_quantizer(self.kernel)))
+            kernel = self.weight_quantizer(tf.convert_to_tensor(self.kernel))
+            return self._batch_normalised(self._apply(x, kernel))
         folded = self.folded(grid.scale)
         y = self._apply(x, self.weight_quantizer(folded.kernel))
         bias = _round(folded.bias / tf.stop_gradient(folded.step)) * tf.stop_gradient(folded.step)
@@ -226,16 +234,22 @@ class QatModel(keras.Model):
         for part in self.parts:
             part.load(float_model)
 
-    def calibrate(self, x: NDArray[np.float32]) -> None:
-        """Start the activation scales from training features x (n, *input_shape), in reals."""
-        self._walk(tf.convert_to_tensor(x), training=False, calibrate=True)
+    def calibrate(self, x: NDArray[np.float32], *, untrained: bool = False) -> None:
+        """Start the activation scales from training features x (n, *input_shape), in reals.
+
+        Args:
+            x: features.
+            untrained: batch normalisation starts from x as well; its kernels must not be folded.
+        """
+        y = tf.convert_to_tensor(x)
+        self._walk(y, training=False, calibrate=True, untrained=untrained)
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Features (batch, *input_shape) in reals to logits (batch, classes).
 
         With exits a list: the logits of each exit and, last, of the end.
         """
-        return self._walk(x, training=training, calibrate=False)
+        return self._walk(x, training=training)
 
     def input_grid(self) -> Grid:
         """The grid of the features."""
@@ -250,7 +264,9 @@ class QatModel(keras.Model):
             return part.forward(x, grid, training=training, live=self.live)
         return (x if isinstance(layer, Drop | Join) else _shape_only(layer, x, grid)), grid
 
-    def _walk(self, x: Any, *, training: bool, calibrate: bool) -> Any:
+    def _walk(
+        self, x: Any, *, training: bool, calibrate: bool = False, untrained: bool = False
+    ) -> Any:
         values, sources = {"": (x, self.input_grid())}, self.blueprint.sources()
         started: set[int] = set()
         for layer in self.blueprint.layers:
@@ -260,6 +276,8 @@ class QatModel(keras.Model):
                 x = tf.concat([one for one, _ in inputs], axis=-1)
             if calibrate and isinstance(layer, Conv | Depthwise | Linear):
                 part = self.part(layer.name)
+                if untrained and part.live:
+                    part.measure(x)
                 y = part.before_output(x, grid, live=False)
                 # A shared one is calibrated on the first layer that has it.
                 if id(part.output_quantizer) not in started:

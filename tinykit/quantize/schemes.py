@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Module and class; the modules import TensorFlow, this one does not.
 _CLASSES = {
     "lsq": ("lsq", "Lsq"),
+    # Chooses its width; a recipe cannot ask for it, as no Network comes of it.
+    "mixed": ("mixed", "Mixed"),
     "minmax": ("minmax", "MinMax"),
     "pact": ("pact", "Pact"),
 }
