@@ -94,6 +94,11 @@ def test_no_more_modes_than_asked_for(modes: int) -> None:
     assert (found[0].name, found[-1].name) == ("full", "fastest")
 
 
+def test_one_threshold_for_all_classes() -> None:
+    found = tune(NETWORK, TRIAL, by_class=False).modes
+    assert {len(row) for mode in found for row in mode.thresholds} == {1}
+
+
 def test_where_the_first_exit_knows_all_only_the_ends_are_left() -> None:
     logits = TRIAL.logits.copy()
     logits[:] = logits[-1]

@@ -13,7 +13,7 @@ from conftest import TABLE, waves
 
 from tinykit.errors import TinykitError
 from tinykit.frontends import from_config
-from tinykit.network import Concat, Network, exit_logits
+from tinykit.network import Concat, Network, exit_logits, run_tflite, to_tflite
 from tinykit.quantize.pipeline import train
 from tinykit.quantize.policy import parse_policy
 from tinykit.recipe import Exits, Recipe
@@ -104,3 +104,14 @@ def test_what_a_join_puts_together_is_trained_as_it_is_exported() -> None:
     assert len(network.exits) == 1
     ours = np.rint(logits(model, x, 0.05) / network.tensor(network.output).scale)
     assert np.abs(ours - exit_logits(network, x)[-1]).max() <= 1
+    theirs = run_tflite(to_tflite(network), x).reshape(len(x), -1)
+    assert np.array_equal(theirs, exit_logits(network, x)[-1])
+
+
+def test_what_lies_side_by_side_needs_the_same_bits() -> None:
+    from tinykit.models.har_cnn import har_big_little
+    from tinykit.quantize.qat import QatModel, Schemes
+
+    plan = har_big_little((32, 1, 3), 3, little=(4,), extra=(4,))
+    with pytest.raises(TinykitError, match="beside that of little1"):
+        QatModel(plan, parse_policy("w8a8,extra1=w8a4"), Schemes(), 0.05)

@@ -95,7 +95,12 @@ class Trial:
 
 
 def tune(
-    network: Network, trial: Trial, *, modes: int = 24, metric: Metric = "macro_f1"
+    network: Network,
+    trial: Trial,
+    *,
+    modes: int = 24,
+    metric: Metric = "macro_f1",
+    by_class: bool = True,
 ) -> Network:
     """The network with its operating modes: "full", "m01" to the cheapest but one, "fastest".
 
@@ -104,6 +109,7 @@ def tune(
         trial: on validation data.
         modes: at most so many, 2 or more; fewer where fewer are worth keeping.
         metric: what is held against the instructions.
+        by_class: let thresholds differ by class.
 
     Returns:
         the network with modes from the costliest to the cheapest; the first runs to the end.
@@ -112,9 +118,10 @@ def tune(
     full, fastest = full_mode(exits), Mode("fastest", ((0,),) * exits)
     most = trial.expected(full).instructions
     swept = pareto([trial.point(one) for one in _grid(trial)], metric)
+    refined = _refined(trial, swept, metric) if by_class else []
     front = [
         one
-        for one in pareto([*swept, *_refined(trial, swept, metric)], metric)
+        for one in pareto([*swept, *refined], metric)
         if one.expected.instructions < most and one.expected.shares[0] < 1
     ]
     kept = reversed(_spread(front, modes - 2))
@@ -248,6 +255,7 @@ def tune_run(
     *,
     modes: int = 24,
     metric: Metric = "macro_f1",
+    by_class: bool = True,
     data_root: Path | None = None,
 ) -> Network:
     """Choose modes on the validation part of a run's data set; they replace those it had.
@@ -261,7 +269,7 @@ def tune_run(
     opened = open_run(run)
     dataset = Recipe.load(opened.directory / "recipe.toml").load_dataset(data_root)
     trial = trial_on(opened.network, dataset.part("validation"), board)
-    tuned = tune(opened.network, trial, modes=modes, metric=metric)
+    tuned = tune(opened.network, trial, modes=modes, metric=metric, by_class=by_class)
     tuned.save(opened.directory / "network.tkn")
     return tuned
 

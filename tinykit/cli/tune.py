@@ -29,6 +29,13 @@ def tune(
     metric: Annotated[
         MetricName, typer.Option(help="Held against instructions.")
     ] = MetricName.MACRO_F1,
+    by_class: Annotated[
+        bool,
+        typer.Option(
+            "--by-class/--one-for-all",
+            help="A threshold for each class, or one an exit, which follows validation data less.",
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Choose the thresholds of a network's exits on validation data; needs no TensorFlow.
@@ -41,7 +48,7 @@ def tune(
     from tinykit.adaptive import tune_run
     from tinykit.boards import load_board
 
-    tuned = tune_run(run, load_board(board), modes=modes, metric=metric.value)
+    tuned = tune_run(run, load_board(board), modes=modes, metric=metric.value, by_class=by_class)
     found = [
         {"mode": mode.name, **asdict(mode.expected)}
         for mode in tuned.modes

@@ -20,6 +20,7 @@ from tinykit.network.network import Network
 from tinykit.network.ops import (
     Add,
     AvgPool2D,
+    Concat,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -109,6 +110,13 @@ def _add(network: Network, graph: _Graph, op: Op) -> None:
     elif isinstance(op, Reshape):
         source, result = graph.index[op.inputs[0]], graph.index[op.output]
         _add_reshape(graph, op.name, source, result)
+    elif isinstance(op, Concat):
+        inputs = [graph.index[name] for name in op.inputs]
+        # Axis 0 is that of the batch.
+        options = {"Axis": op.axis + 1, "FusedActivationFunction": "NONE"}
+        graph.node(
+            "CONCATENATION", inputs, graph.index[op.output], "ConcatenationOptions", **options
+        )
     else:
         raise _refuse(
             network,

@@ -10,6 +10,7 @@ arXiv:1712.05877, section 3.2) and statistics are frozen throughout.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tinykit.errors import TinykitError
 from tinykit.models.blueprint import (
     Blueprint,
     Conv,
@@ -80,7 +82,15 @@ class Folded:
 class QuantizedLinear(keras.layers.Layer):
     """A weighted layer of the Blueprint with its BN, ReLU and both quantizers."""
 
-    def __init__(self, layer: Weighted, channels: tuple[int, int], bits: LayerBits, how: Schemes):
+    def __init__(
+        self,
+        layer: Weighted,
+        channels: tuple[int, int],
+        bits: LayerBits,
+        how: Schemes,
+        beside: QuantizedLinear | None = None,
+    ):
+        """`beside`: the layer whose output quantizer it shares, so that both lie on one grid."""
         super().__init__(name=layer.name)
         self.blueprint = layer
         self.bits = bits
@@ -90,9 +100,17 @@ class QuantizedLinear(keras.layers.Layer):
         self.weight_quantizer: Quantizer = scheme(how.weights)(
             Spec("weight", bits.weights, scales), name="weight"
         )
-        self.output_quantizer: Quantizer = scheme(how.activations)(
-            Spec("relu" if layer.relu else "signed", bits.activations), name="output"
-        )
+        spec = Spec("relu" if layer.relu else "signed", bits.activations)
+        if beside is None:
+            self.output_quantizer: Quantizer = scheme(how.activations)(spec, name="output")
+        elif beside.output_quantizer.spec == spec:
+            self.output_quantizer = beside.output_quantizer
+        else:
+            raise TinykitError(
+                f"its output is to lie beside that of {beside.name}, but of other bits or sign.",
+                where=f"layer {layer.name}",
+                remedy="Give both layers the same activations in the policy.",
+            )
         self.kernel = self.add_weight(name="kernel", shape=_kernel_shape(layer, channels))
         self.normalised = not isinstance(layer, Linear)
         out = (channels[1],)
@@ -202,28 +220,27 @@ class QatModel(keras.Model):
         parts: list[QuantizedLinear] = []
         for layer in blueprint.weighted():
             channels = (inputs[layer.name][-1], shapes[layer.name][-1])
-            parts.append(QuantizedLinear(layer, channels, bits[layer.name], how))
+            beside = self._beside(layer.name, parts)
+            parts.append(QuantizedLinear(layer, channels, bits[layer.name], how, beside))
         self.parts = parts
-        self._share_quantizers()
 
     def build(self, input_shape: Any) -> None:
         """All weights exist from the start."""
 
-    def _share_quantizers(self) -> None:
-        """What a Join puts side by side lies on one grid: that of the first of its inputs."""
+    def _beside(self, name: str, parts: Sequence[QuantizedLinear]) -> QuantizedLinear | None:
+        """The first of the `parts` whose output some Join puts beside that of layer `name`."""
         sources = self.blueprint.sources()
         kinds = {layer.name: layer for layer in self.blueprint.layers}
 
-        def maker(name: str) -> QuantizedLinear:
-            while not isinstance(kinds[name], Conv | Depthwise | Linear):
-                name = sources[name][0]
-            return self.part(name)
+        def makers(one: str) -> set[str]:
+            """The weighted layers on whose grid an output lies."""
+            if not one or isinstance(kinds[one], Conv | Depthwise | Linear):
+                return {one}
+            return set().union(*(makers(source) for source in sources[one]))
 
-        for layer in self.blueprint.layers:
-            if isinstance(layer, Join):
-                first, *others = (maker(name) for name in sources[layer.name])
-                for other in others:
-                    other.output_quantizer = first.output_quantizer
+        joined = [makers(one.name) for one in self.blueprint.layers if isinstance(one, Join)]
+        alike = set().union(*(group for group in joined if name in group))
+        return next((part for part in parts if part.name in alike), None)
 
     def part(self, name: str) -> QuantizedLinear:
         """The weighted layer `name`."""
