@@ -13,6 +13,8 @@ from tests.importer.test_operators import OPERATORS
 from tinykit.errors import TinykitError
 from tinykit.importer import flatbuffer
 from tinykit.importer.lower import lower
+from tinykit.importer.ptq import quantize
+from tinykit.importer.real_graph import real_graph
 from tinykit.importer.tflite_reader import parse_tflite
 from tinykit.network import interpret, shapes
 
@@ -193,3 +195,15 @@ def test_an_input_that_is_left_out_is_refused() -> None:
     file.node("CONCATENATION", [x, -1], y, "ConcatenationOptions", Axis=1)
     with pytest.raises(TinykitError, match="lacks an input"):
         lower(parse_tflite(file.content(x, y)))
+
+
+def test_reals_where_a_float_model_needs_integers_are_refused() -> None:
+    file = File()
+    x, y = (file.tensor((1, 4, 4, 2), None, dtype="float32") for _ in range(2))
+    size = file.tensor((2,), None, data=np.full(2, 4, np.float32), dtype="float32")
+    options = "ResizeNearestNeighborOptions"
+    file.node("RESIZE_NEAREST_NEIGHBOR", [x, size], y, options, HalfPixelCenters=True)
+    graph = parse_tflite(file.content(x, y))
+    ranges = dict.fromkeys(("t0", "t1"), (-1.0, 1.0))
+    with pytest.raises(TinykitError, match="reals for integers"):
+        quantize(real_graph(graph), ranges)

@@ -206,7 +206,9 @@ class _Builder:
             tensor = self.graph.tensors[name]
             if tensor.dtype == "float32":
                 # A PADV2's border is on its input's scale, other constants have their own.
-                ends = self.ends[names[0] if node.kind == "PADV2" else name]
+                ends = self.ends.get(names[0] if node.kind == "PADV2" else name)
+                if ends is None:
+                    raise refuse(node, "has reals for integers.", "Convert the model again.")
                 names[index] = self._constant(node, tensor, ends)
             else:
                 self.tensors[name] = tensor
