@@ -148,7 +148,9 @@ def main() -> None:
     options = [
         f"-max_total_time={round(arguments.minutes * 60)}",
         "-timeout=60",
-        "-rss_limit_mb=1024",
+        # One piece; the whole process may grow over hours by what atheris keeps.
+        "-malloc_limit_mb=1024",
+        "-rss_limit_mb=2048",
         "-max_len=65536",
         "-print_final_stats=1",
         f"-artifact_prefix={arguments.corpus.resolve().parent}/",
