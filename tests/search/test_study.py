@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -59,6 +60,22 @@ def test_a_search_killed_twice_and_resumed_loses_no_finished_trial(tmp_path: Pat
     # Whoever was under way has run again: no choice is missing, none counts twice.
     front = load_front(folder)
     assert {row["trial"] for row in front} <= {int(name) for name in end}
+
+
+def test_workers_end_with_a_search_that_is_killed(tmp_path: Path) -> None:
+    process = begin(tmp_path / "search", 10_000, "new")
+    wait_for(tmp_path / "search", 1, process)
+    workers = [
+        os.pidfd_open(int(pid))
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ]
+    assert workers
+    process.kill()
+    process.wait()
+    for worker in workers:
+        # Readable once it has ended; a minute only keeps a failure from hanging.
+        assert select.select([worker], [], [], 60.0)[0]
+        os.close(worker)
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ _KERNELS = (3, 5, 7, 9)
 _DOWN = {"none": (1, 1), "pool2": (2, 1), "pool4": (4, 1), "stride2": (1, 2), "stride4": (1, 4)}
 _LEAST_STEPS = 2
 # Spreads of a channel that the front end's 8 bits reach: fine steps for postures, or peaks whole.
-_CLIPS = (0.5, 1.0, 2.0, 4.0)
+_CLIPS = (0.125, 0.25, 0.5, 1.0, 2.0)
+# Standard deviation of the angle by which training windows turn, degrees.
+_ROTATIONS = (5.0, 10.0, 20.0, 30.0)
 # Widths of the blocks, kernel, place among the decimations, gyroscope, bits.
 _STARTS = (
     ((24, 32, 48), 7, 1, True, (8, 8)),
@@ -104,6 +106,7 @@ class Space:
             "decimate": pick("decimate", self.decimations),
             "gyroscope": pick("gyroscope", (True, False)) if self.gyroscope else False,
             "clip": pick("clip", _CLIPS),
+            "rotation": pick("rotation", _ROTATIONS),
             "blocks": trial.suggest_int("blocks", 1, BLOCKS),
         }
         for block in range(1, BLOCKS + 1):
@@ -121,7 +124,8 @@ class Space:
 
     def starts(self) -> list[dict[str, Any]]:
         """Choices of several sizes to begin with: a guess is worth more than a random draw."""
-        common = {"seconds": self.seconds[-1], "clip": 2.0, "pooling": "max", "separable": False}
+        common: dict[str, Any] = {"seconds": self.seconds[-1], "clip": 0.25, "rotation": 20.0}
+        common |= {"pooling": "max", "separable": False}
         return [
             {
                 **common,
@@ -181,6 +185,7 @@ class Space:
             data=Named(base.data.name, data),
             frontend=Named("imu", dict(base.frontend.options) | {"clip": drawn["clip"]}),
             model=Named("har_cnn", model),
+            augment=replace(base.augment, rotation_deg=drawn["rotation"]),
             quantization=quantization,
         )
         recipe.check(name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -58,7 +59,7 @@ class Processes:
     def _start(self) -> ProcessPoolExecutor:
         # Not forked: TensorFlow's threads would be missing in the child.
         return ProcessPoolExecutor(
-            self.slots, multiprocessing.get_context("spawn"), initializer=prepare_worker
+            self.slots, multiprocessing.get_context("spawn"), initializer=_prepare_process
         )
 
     def submit(self, job: Job) -> None:
@@ -107,6 +108,19 @@ def prepare_worker() -> None:
     """Leave Ctrl-C and the progress bar to the process that asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[QUIET] = "1"
+
+
+def _prepare_process() -> None:
+    prepare_worker()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    # One that was killed cannot close its pool, whose workers would wait for jobs for ever.
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def failure(job: Job, error: BaseException) -> TinykitError:

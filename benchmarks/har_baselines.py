@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random forests on statistical features, on the splits of the searches: what networks must beat.
+
+    python benchmarks/har_baselines.py hapt [--seconds 2.56] [--seeds 3]
+
+Features of a window, as int16: mean, deviation, least, largest and mean absolute difference of each
+channel and of each sensor's magnitude. Forests of several numbers of trees and depths are trained
+with scikit-learn and turned into C by emlearn (inline, int16), which is compiled for a Cortex-M4:
+its .text and .rodata are the forest's memory, features and their code not counted. Scores are those
+of scikit-learn's trees on the integers that the C compares. Needs the extra `baselines`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinykit.data import load_dataset
+from tinykit.quantize.metrics import classification
+
+TREES_AND_DEPTHS = ((1, 3), (1, 6), (3, 4), (5, 6), (10, 6), (10, 9), (20, 9), (60, 12))
+CORE = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-O2", "-std=c11", "-c")
+
+
+def features(x: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Windows (n, samples, channels) to statistics (n, features)."""
+    wide = x.astype(np.float64)
+    triples = wide.reshape(*wide.shape[:2], -1, 3)
+    columns = np.concatenate([wide, np.linalg.norm(triples, axis=3)], axis=2)
+    parts = [columns.mean(1), columns.std(1), columns.min(1), columns.max(1)]
+    parts.append(np.abs(np.diff(columns, axis=1)).mean(1))
+    return np.clip(np.rint(np.concatenate(parts, axis=1)), -32768, 32767).astype(np.int16)
+
+
+def compiled_bytes(forest: object, width: int) -> int:
+    """Flash of a forest in C for a Cortex-M4."""
+    import emlearn
+
+    model = emlearn.convert(forest, dtype="int16_t", method="inline")
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        model.save(file=str(folder / "forest.h"), name="forest", inference=["inline"])
+        (folder / "forest.c").write_text(
+            '#include "forest.h"\n'
+            "int classify(const int16_t *features);\n"
+            "int classify(const int16_t *features)\n"
+            f"{{\n    return forest_predict(features, {width});\n}}\n"
+        )
+        words = [*CORE, "-I", emlearn.includedir, "-ffunction-sections", "forest.c"]
+        words += ["-o", "forest.o"]
+        subprocess.run(words, cwd=folder, check=True)
+        linked = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-nostartfiles", "-nostdlib"]
+        linked += ["-Wl,--gc-sections,-e,classify", "forest.o", "-lgcc", "-lc_nano", "-o", "f.elf"]
+        subprocess.run(linked, cwd=folder, check=True)
+        said = subprocess.run(
+            ["arm-none-eabi-size", "f.elf"], cwd=folder, check=True, capture_output=True, text=True
+        ).stdout
+    text, data, *_ = said.splitlines()[1].split()
+    return int(text) + int(data)
+
+
+def main() -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--seconds", type=float, default=2.56)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    rate = load_dataset(options.data).rate
+    window = round(options.seconds * rate)
+    data = load_dataset(options.data, window=window, step=window // 2)
+    parts = {name: data.part(name) for name in ("train", "validation", "test")}
+    x = {name: features(part.x) for name, part in parts.items()}
+    for trees, depth in TREES_AND_DEPTHS:
+        scores: dict[str, list[float]] = {}
+        size = 0
+        for seed in range(options.seeds):
+            forest = RandomForestClassifier(trees, max_depth=depth, random_state=seed, n_jobs=1)
+            forest.fit(x["train"], parts["train"].y)
+            size = max(size, compiled_bytes(forest, x["train"].shape[1]))
+            for name in ("validation", "test"):
+                found = classification(forest.predict_proba(x[name]), parts[name].y, data.labels)
+                for figure in ("accuracy", "macro_f1"):
+                    scores.setdefault(f"{name} {figure}", []).append(100 * found[figure])
+        row = {"data": options.data, "seconds": options.seconds, "trees": trees, "depth": depth}
+        row |= {"flash": size}
+        row |= {key: round(float(np.mean(values)), 2) for key, values in scores.items()}
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
