@@ -207,3 +207,12 @@ def test_reals_where_a_float_model_needs_integers_are_refused() -> None:
     ranges = dict.fromkeys(("t0", "t1"), (-1.0, 1.0))
     with pytest.raises(TinykitError, match="reals for integers"):
         quantize(real_graph(graph), ranges)
+
+
+def test_shapes_of_other_ranks_are_not_joined() -> None:
+    file = File()
+    x, row = file.tensor((1, 4), 0.1), file.tensor((4,), 0.1, data=np.zeros(4, np.int8))
+    y = file.tensor((1, 8), 0.1)
+    file.node("CONCATENATION", [x, row], y, "ConcatenationOptions", Axis=1)
+    with pytest.raises(TinykitError, match="joins"):
+        lower(parse_tflite(file.content(x, y)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 import zlib
@@ -65,6 +66,8 @@ def finished(folder: Path) -> dict[str, dict[str, object]]:
 
 def main() -> None:
     """FOLDER TRIALS RESUME: a search of slow trials in this process, to be killed."""
+    # Ignored from the start where the tests run as a job in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, trials, resume = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "resume"
     workers = Processes(2, slow)
     try:

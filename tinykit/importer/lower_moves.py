@@ -137,6 +137,8 @@ def concatenation(frame: Frame) -> None:
     inputs = []
     for name in node.inputs:
         foreign = frame.foreign(name).shape
+        if len(foreign) != len(whole):
+            raise refuse(node, f"joins {foreign} to {whole}.", "Convert the model again.")
         sides = list(like.shape)
         sides[place] = foreign[axis]
         inputs.append(frame.reshaped(frame.source(name), tuple(sides)))
