@@ -55,9 +55,14 @@ def waves(seed: int = 0) -> Dataset:
 @pytest.fixture(scope="package")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recipe]:
     """A recipe of seconds whose data set is `waves`; the cache is the tests' own."""
+    elsewhere = Recipe.load_dataset
+
+    def load(self: Recipe, root: Path | None = None) -> Dataset:
+        return waves() if self.name == TABLE["name"] else elsewhere(self, root)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TINYKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(Recipe, "load_dataset", lambda self, root=None: waves())
+        patch.setattr(Recipe, "load_dataset", load)
         yield Recipe.from_table(TABLE)
 
 
