@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinykit.front import climbing
 from tinykit.quantize.pipeline import train
 from tinykit.recipe import Recipe
 from tinykit.runs import open_run
@@ -27,17 +28,13 @@ from tinykit.search.trial import cost_on
 
 def chosen(rows: list[dict], points: int, budgets: list[int]) -> list[dict]:
     """Rows of the front to train long."""
-    best, climbing = -1.0, []
-    for row in rows:
-        if row["macro_f1"] > best:
-            best = row["macro_f1"]
-            climbing.append(row)
+    best = climbing(rows, lambda row: row["macro_f1"])
     if budgets:
-        within = [[row for row in climbing if row["memory"] <= budget] for budget in budgets]
+        within = [[row for row in best if row["memory"] <= budget] for budget in budgets]
         picked = [few[-1] for few in within if few]
     else:
-        places = np.unique(np.linspace(0, len(climbing) - 1, min(points, len(climbing))).round())
-        picked = [climbing[int(place)] for place in places]
+        places = np.unique(np.linspace(0, len(best) - 1, min(points, len(best))).round())
+        picked = [best[int(place)] for place in places]
     return [row for i, row in enumerate(picked) if row not in picked[:i]]
 
 

@@ -132,6 +132,7 @@ def verify(
 
 
 def inputs_of(run: Run) -> Int8Array:
+    """Inputs for a run's Network, int8 (n, *input shape): of its recordings, else at random."""
     if run.network.frontend is not None:
         return run.frontend.integer(run.samples().x)
     source = run.network.tensor(run.network.input)

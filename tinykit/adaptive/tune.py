@@ -24,6 +24,7 @@ from tinykit.codegen.cost import cost_model
 from tinykit.codegen.exits import ExitCosts, exit_costs
 from tinykit.data import Dataset
 from tinykit.errors import TinykitError
+from tinykit.front import climbing
 from tinykit.frontends import from_config
 from tinykit.network import Expected, Mode, Network, exit_logits
 from tinykit.network.exits import NEVER, first_left, full_mode, margins
@@ -133,12 +134,8 @@ def tune(
 
 def pareto(points: Iterable[Point], metric: Metric) -> list[Point]:
     """Those that no other matches at fewer instructions or beats at as many, cheapest first."""
-    kept: list[Point] = []
     ordered = sorted(points, key=lambda p: (p.expected.instructions, -p.score(metric)))
-    for one in ordered:
-        if not kept or one.score(metric) > kept[-1].score(metric):
-            kept.append(one)
-    return kept
+    return climbing(ordered, lambda p: p.score(metric))
 
 
 def _grid(trial: Trial) -> Iterable[Thresholds]:
@@ -274,12 +271,20 @@ def tune_run(
     return tuned
 
 
-def evaluate_modes(network: Network, dataset: Dataset) -> list[dict[str, object]]:
-    """What each mode does on recordings, with the costs of the board that it was tuned for."""
+def evaluate_modes(
+    network: Network, logits: Logits, y: NDArray[np.int64]
+) -> list[dict[str, object]]:
+    """What each mode does on recordings, with the costs of the board that it was tuned for.
+
+    Args:
+        network: with modes.
+        logits: int8 (exits + 1, n, classes), as `exit_logits` gives them.
+        y: int64 (n,), true classes.
+    """
     boards = {mode.expected.board for mode in network.modes if mode.expected is not None}
     found: list[dict[str, object]] = []
     for name in sorted(boards):
-        trial = trial_on(network, dataset, load_board(name))
+        trial = Trial(logits, y, costs_on(network, load_board(name)), name)
         for mode in network.modes:
             if mode.expected is not None and mode.expected.board == name:
                 seen = trial.expected(mode)

@@ -12,6 +12,7 @@ import typer
 
 from tinykit.cli.output import BoardOption, Commands, JsonOption, show, show_json, show_table
 from tinykit.errors import TinykitError
+from tinykit.front import climbing
 
 if TYPE_CHECKING:
     from tinykit.search.workers import Workers
@@ -133,17 +134,15 @@ def _show(folder: Path, *, as_json: bool) -> None:
 
 def show_front(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """A table of networks by memory; a star marks what is best among all with less memory."""
-    best, lines = -1.0, []
-    for row in rows:
-        star = "*" if row["macro_f1"] > best else ""
-        best = max(best, row["macro_f1"])
-        lines.append(
-            (
-                f"{row['folder']} {star}",
-                f"{100 * row['macro_f1']:.2f} %",
-                *(row[key] for key in ("memory", "weights", "arena", "flash", "instructions")),
-            )
+    starred = {row["folder"] for row in climbing(rows, lambda row: float(row["macro_f1"]))}
+    lines = [
+        (
+            f"{row['folder']} {'*' if row['folder'] in starred else ''}",
+            f"{100 * row['macro_f1']:.2f} %",
+            *(row[key] for key in ("memory", "weights", "arena", "flash", "instructions")),
         )
+        for row in rows
+    ]
     columns = ("network", "macro F1", "weights\n+ arena", "weights", "arena", "flash")
     show_table(title, (*columns, "predicted\ninstructions"), lines)
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.importer.narrow import Moments, Rows, largest_level, reals, rounded, times
+from tinykit.importer.narrow import Moments, Rows, reals, rounded, times
+from tinykit.network.ops import integer_range
 
 STEPS = 1000
 MOST_INPUTS = 4096
@@ -53,7 +54,7 @@ def adaround(
     """
     assert moments.covariance is not None
     assert moments.cross is not None
-    most, units = largest_level(bits), scale.astype(np.float64)[:, None]
+    most, units = integer_range(bits)[1], scale.astype(np.float64)[:, None]
     nearest = rounded(rows, scale, bits)
     exact = np.clip(rows / units, -most, most)
     floor = np.minimum(np.floor(exact), most - 1)

@@ -20,6 +20,7 @@ from tinykit.importer.graph import Graph, GraphTensor, Node
 from tinykit.importer.ptq import MOST_BIAS, bias_steps, channel_scales
 from tinykit.importer.real_graph import CHANNEL_AXIS
 from tinykit.importer.walk import Walk, weights_of
+from tinykit.network.ops import integer_range
 
 Rows = NDArray[np.float64]
 
@@ -28,14 +29,9 @@ _ROUNDS = 4
 _INT32_MAX = (1 << 31) - 1
 
 
-def largest_level(bits: int) -> int:
-    """The largest weight of `bits` bits; the smallest is its negative."""
-    return (1 << (bits - 1)) - 1
-
-
 def rounded(rows: Rows, scale: NDArray[np.float32], bits: int) -> NDArray[np.int8]:
     """The integers nearest to weights, (channels, weights of each), on scales (channels,)."""
-    most = largest_level(bits)
+    most = integer_range(bits)[1]
     steps = scale.astype(np.float64)[:, None]
     return np.clip(np.rint(rows / steps), -most, most).astype(np.int8)
 
@@ -54,7 +50,7 @@ def error_of(rows: Rows, scale: NDArray[np.float32], bits: int) -> NDArray[np.fl
 def largest_scales(rows: Rows, bits: int) -> NDArray[np.float32]:
     """Scales (channels,) that clip nothing; 1 for a channel of zeros only."""
     largest = np.abs(rows).max(axis=1, initial=0.0)
-    scale = (largest / largest_level(bits)).astype(np.float32)
+    scale = (largest / integer_range(bits)[1]).astype(np.float32)
     return np.where(scale > 0, scale, np.float32(1))
 
 

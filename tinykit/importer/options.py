@@ -75,8 +75,3 @@ class Options:
                 where="--max-drop",
                 remedy="Give one from 0 to 100.",
             )
-
-    @property
-    def asked(self) -> bool:
-        """Whether anything is."""
-        return self != Options()

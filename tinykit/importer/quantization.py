@@ -73,12 +73,11 @@ def quantize_model(
             where=graph.source,
             remedy="Leave --calibration out.",
         )
-    if not floats:
-        # Names all that is not supported, before anything is run.
-        imported = lower(graph, labels=labels, metadata=metadata)
-        if options == Options():
-            return Quantized(imported, None)
-    return _Work(graph, options, floats, on_step).done(labels, dict(metadata or {}))
+    # Names all that is not supported, before anything is run.
+    eight = None if floats else lower(graph, labels=labels, metadata=metadata)
+    if eight is not None and options == Options():
+        return Quantized(eight, None)
+    return _Work(graph, options, floats, on_step).done(eight, labels, dict(metadata or {}))
 
 
 class _Work:
@@ -119,16 +118,21 @@ class _Work:
 
         return quantize(self.given.graph, calibrate(self.given, data.x, method, tick=tick))
 
-    def done(self, labels: Sequence[str], metadata: dict[str, Any]) -> Quantized:
-        """The Network and the report."""
-        eight = lower(self.whole, labels=labels, metadata=metadata)
+    def done(
+        self, eight: Imported | None, labels: Sequence[str], metadata: dict[str, Any]
+    ) -> Quantized:
+        """The Network and the report; `eight` is what an int8 model was lowered to."""
+        if eight is None:
+            eight = lower(self.whole, labels=labels, metadata=metadata)
         for inputs in (self.data, self.held, self.test):
             if inputs is not None:
                 check_classes(inputs, len(eight.network.labels))
         narrow = self.options.weights < 8
         graph, layers, sensitivity = self._narrow(eight) if narrow else (self.whole, {}, {})
-        bits = {name: layer.bits for name, layer in layers.items()}
-        last = with_weight_bits(lower(graph, labels=labels, metadata=metadata), bits)
+        last = eight
+        if layers:
+            bits = {name: layer.bits for name, layer in layers.items()}
+            last = with_weight_bits(lower(graph, labels=labels, metadata=metadata), bits)
         rows = layer_rows(self.given.graph, graph, last, layers, sensitivity)
         stages = stage_rows(
             rows,

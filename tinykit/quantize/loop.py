@@ -342,22 +342,23 @@ class _Trainer:
 
     def _loss(self, scores: Any, target: Any) -> Any:
         share, heat = self.settings.distill, self.settings.temperature
-        own_target = target[:, : self.material.classes]
-        own = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(own_target, scores))
-        if self.lead is None:
-            return own
-        lead = target[:, self.material.classes :]
-        followed = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(lead, scores / heat))
-        return (1.0 - share) * own + share * heat * heat * followed
+        lead = None if self.lead is None else target[:, self.material.classes :]
+        return self._following(scores, target, lead, share, heat)
 
     def _exit_loss(self, scores: Any, last: Any, target: Any) -> Any:
         """Cross entropy with the classes and, softened, with what the end says: its own teacher
         (Phuong and Lampert, Distillation-based training for multi-exit architectures, 2019).
         """
         share, heat = self.settings.exit_distill, self.settings.exit_temperature
+        lead = tf.stop_gradient(tf.nn.softmax(last / heat))
+        return self._following(scores, target, lead, share, heat)
+
+    def _following(self, scores: Any, target: Any, lead: Any, share: float, heat: float) -> Any:
+        """Cross entropy with the classes, and by a share with a `lead` that may be None."""
         own_target = target[:, : self.material.classes]
         own = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(own_target, scores))
-        lead = tf.stop_gradient(tf.nn.softmax(last / heat))
+        if lead is None:
+            return own
         followed = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(lead, scores / heat))
         return (1.0 - share) * own + share * heat * heat * followed
 

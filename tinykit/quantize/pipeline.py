@@ -96,7 +96,7 @@ def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -
         TinykitError: no network or recipe there, or no such data.
     """
     from tinykit.frontends import from_config
-    from tinykit.network import interpret
+    from tinykit.network import exit_logits
     from tinykit.quantize.metrics import classification
     from tinykit.runs import open_run
 
@@ -104,17 +104,17 @@ def evaluate(run: Path, part: Part = "test", *, data_root: Path | None = None) -
     dataset = Recipe.load(run / "recipe.toml").load_dataset(data_root).part(part)
     if network.frontend is None:
         raise TinykitError("the network has no front end.", where=run)
-    features = from_config(network.frontend).integer(dataset.x)
+    logits = exit_logits(network, from_config(network.frontend).integer(dataset.x))
     figures = {
         "data": dataset.name,
         "synthetic": dataset.synthetic,
         "part": part,
-        **classification(interpret(network, features), dataset.y, network.labels),
+        **classification(logits[-1], dataset.y, network.labels),
     }
     if network.modes:
         from tinykit.adaptive import evaluate_modes
 
-        figures["modes"] = evaluate_modes(network, dataset)
+        figures["modes"] = evaluate_modes(network, logits, dataset.y)
     return figures
 
 
@@ -156,13 +156,7 @@ class Work:
         frontend = make_frontend(recipe, dataset)
         # The bank is drawn with a seed of its own, so that all seeds of a recipe share it.
         features = make_features(dataset, frontend, recipe.augment, seed=0)
-        plan = blueprint(
-            recipe.model.name, frontend.output_shape, len(dataset.labels), recipe.model.options
-        )
-        try:
-            plan = with_exits(plan, recipe.exits.after)
-        except ValueError as error:
-            raise TinykitError(f"{error}.", where=f"{recipe.name}: [exits] after") from error
+        plan = architecture(recipe, frontend, dataset)
         return cls(recipe, run, dataset, frontend, features, plan, resume)
 
     def material(self) -> Material:
@@ -242,6 +236,7 @@ class Work:
 
     def quantized_stage(self, float_model: Any) -> tuple[Network, dict[str, Any]]:
         """The Network after QAT, and what is to be said about it."""
+        from tinykit.network import interpret
         from tinykit.quantize import loop
         from tinykit.quantize.metrics import agreement
 
@@ -260,7 +255,7 @@ class Work:
             **_history(history),
             "seconds": time.perf_counter() - start,
             "fake_quantized_against_integers": agreement(
-                steps, _scores(network, self.features.validation)
+                steps, interpret(network, self.features.validation)
             ),
         }
 
@@ -376,28 +371,42 @@ class Work:
 
     def network_figures(self, network: Network) -> dict[str, Any]:
         """Figures of the Network, by the integer interpreter, on validation and test."""
+        from tinykit.network import exit_logits, interpret
         from tinykit.quantize.metrics import classification
 
         f, labels = self.features, self.dataset.labels
+        *early, last = exit_logits(network, f.validation)
         figures = {
-            "validation": classification(_scores(network, f.validation), f.validation_y, labels),
-            "test": classification(_scores(network, f.test), f.test_y, labels),
+            "validation": classification(last, f.validation_y, labels),
+            "test": classification(interpret(network, f.test), f.test_y, labels),
         }
-        return figures | self._exit_figures(network)
+        return figures | self._exit_figures(network, early)
 
-    def _exit_figures(self, network: Network) -> dict[str, Any]:
+    def _exit_figures(self, network: Network, logits: list[NDArray[np.int8]]) -> dict[str, Any]:
         """Of each exit, what it would reach if all left there; on validation only."""
-        from tinykit.network import exit_logits
         from tinykit.quantize.metrics import classification
 
-        if not network.exits:
-            return {}
-        f, found = self.features, []
-        for one, logits in zip(network.exits, exit_logits(network, f.validation), strict=False):
-            figures = classification(logits, f.validation_y, self.dataset.labels)
+        found = []
+        for one, scores in zip(network.exits, logits, strict=True):
+            figures = classification(scores, self.features.validation_y, self.dataset.labels)
             kept = {key: figures[key] for key in ("accuracy", "macro_f1")}
             found.append({"exit": one.tensor, **kept})
-        return {"exits": found}
+        return {"exits": found} if found else {}
+
+
+def architecture(recipe: Recipe, frontend: Frontend, dataset: Dataset) -> Blueprint:
+    """What a recipe trains on the features of a front end.
+
+    Raises:
+        TinykitError: the model's options leave nothing, or there can be no such exit.
+    """
+    plan = blueprint(
+        recipe.model.name, frontend.output_shape, len(dataset.labels), recipe.model.options
+    )
+    try:
+        return with_exits(plan, recipe.exits.after)
+    except ValueError as error:
+        raise TinykitError(f"{error}.", where=f"{recipe.name}: [exits] after") from error
 
 
 def make_frontend(recipe: Recipe, dataset: Dataset) -> Frontend:
@@ -460,12 +469,6 @@ def _matches(model: Any, expected: Blueprint) -> bool:
         ]
 
     return shapes(model) == shapes(build(expected, seed=0))
-
-
-def _scores(network: Network, features: NDArray[np.int8]) -> NDArray[np.int8]:
-    from tinykit.network import interpret
-
-    return interpret(network, features)
 
 
 def _history(history: History) -> dict[str, Any]:

@@ -55,8 +55,7 @@ class Settings:
         data: data set.
         board: id of the board that costs are of.
         seed: of the sampler and of all trainings.
-        most_memory: bytes of weights and arena that a network may take; what has more weights is
-            not trained.
+        most_memory: bytes of weights; what has more is not trained.
         steps: of a trial's training.
     """
 

@@ -14,7 +14,7 @@ small layers can save; so the width of a layer is what both ways choose.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ import numpy as np
 
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
+from tinykit.front import climbing
 from tinykit.models import Blueprint
 from tinykit.quantize.policy import WIDTHS
 from tinykit.recipe import Recipe
@@ -80,12 +81,15 @@ class Bits:
 
     def to_recipe(self, drawn: Mapping[str, Any], number: int) -> str:
         """TOML of a choice."""
-        layers = {
-            name: f"w{drawn[f'w_{name}']}a{drawn.get(f'a_{name}', 8)}" for name in self.layers
-        }
+        layers = named_bits(drawn, self.layers)
         quantization = replace(self.recipe.quantization, policy="w8a8", layers=layers)
         name = f"{self.recipe.name}-bits{number:05d}"
         return replace(self.recipe, name=name, quantization=quantization).to_toml()
+
+
+def named_bits(drawn: Mapping[str, Any], layers: Iterable[str]) -> dict[str, str]:
+    """Bits by layer, "w4a8" each, of the parameters of a choice."""
+    return {name: f"w{drawn[f'w_{name}']}a{drawn.get(f'a_{name}', 8)}" for name in layers}
 
 
 def search_bits(
@@ -297,8 +301,8 @@ def _rows(
         elif bits in learned:
             way = "differentiable"
         layers = [name[2:] for name in bits if name.startswith("w_")]
-        named = {name: f"w{bits[f'w_{name}']}a{bits.get(f'a_{name}', 8)}" for name in layers}
-        about = {"point": point.number, "trial": found.number, "way": way, "bits": named}
+        about = {"point": point.number, "trial": found.number, "way": way}
+        about["bits"] = named_bits(bits, layers)
         rows.append(about | found.figures)
     return rows
 
@@ -317,10 +321,7 @@ def best_of_each_way(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any
     kept: list[Mapping[str, Any]] = []
     for point in sorted({row["point"] for row in rows}):
         for way in WAYS:
-            best = -1.0
             own = [row for row in rows if (row["point"], row["way"]) == (point, way)]
-            for row in sorted(own, key=lambda one: (one["memory"], -one["macro_f1"])):
-                if row["macro_f1"] > best:
-                    best = row["macro_f1"]
-                    kept.append(row)
+            own.sort(key=lambda row: (row["memory"], -row["macro_f1"]))
+            kept += climbing(own, lambda row: float(row["macro_f1"]))
     return kept

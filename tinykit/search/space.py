@@ -252,8 +252,8 @@ def weight_bytes(plan: Blueprint, recipe: Recipe) -> int:
     return -(-total // 8)
 
 
-def check_limit(memory: int) -> int:
-    """A limit of bytes.
+def check_limit(memory: int) -> None:
+    """Refuse a limit of bytes below any network.
 
     Raises:
         TinykitError: it leaves no room for a network.
@@ -263,4 +263,3 @@ def check_limit(memory: int) -> int:
             f"--most-memory {memory} leaves no room for a network.",
             remedy="Give 64 bytes or more of weights and arena.",
         )
-    return memory

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
+from tinykit.front import climbing
 from tinykit.progress import notice, progress
 from tinykit.search.trial import Job, Outcome
 from tinykit.search.workers import Workers
@@ -300,9 +301,5 @@ def storage_url(storage: str | None, folder: Path) -> str:
 
 def best_by_memory(found: Sequence[Found]) -> list[Found]:
     """Those of `found` that are better than all with less memory or as much, by memory."""
-    best, kept = -1.0, []
-    for one in sorted(found, key=lambda f: (f.figures["memory"], -f.figures["macro_f1"])):
-        if one.figures["macro_f1"] > best:
-            best = one.figures["macro_f1"]
-            kept.append(one)
-    return kept
+    ordered = sorted(found, key=lambda f: (f.figures["memory"], -f.figures["macro_f1"]))
+    return climbing(ordered, lambda f: float(f.figures["macro_f1"]))

@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinykit.models import blueprint
 from tinykit.network import Network
 from tinykit.network.store import to_bytes
 from tinykit.recipe import Named, Recipe
@@ -184,11 +183,8 @@ def _shared(key: str) -> Work:
 
 def prepared(recipe: Recipe) -> Work:
     """A recipe's data, features and architecture, from what this process has read already."""
+    from tinykit.quantize.pipeline import architecture
+
     shared = _shared(_data_key(recipe))
-    plan = blueprint(
-        recipe.model.name,
-        shared.frontend.output_shape,
-        len(shared.dataset.labels),
-        recipe.model.options,
-    )
+    plan = architecture(recipe, shared.frontend, shared.dataset)
     return replace(shared, recipe=recipe, blueprint=plan)
