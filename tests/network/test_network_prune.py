@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinykit.network import Network, interpret
@@ -54,8 +54,10 @@ def silenced(rng: np.random.Generator, network: Network, share: float) -> Networ
         axis = op.weight.ndim - 1 if isinstance(op, DepthwiseConv2D) else 0
         shape = [-1 if side == axis else 1 for side in range(op.weight.ndim)]
         empty, stuck = (rng.random(channels) < share / 2 for _ in range(2))
-        # As large as an accumulator may get: what TensorFlow's converter makes of a dead channel.
-        reach = rng.choice([-1, 1], channels) << rng.integers(20, 28, channels)
+        # As large as TensorFlow's converter makes that of a dead channel; a shift to the left, as
+        # narrow layers have, must not take it beyond 32 bits.
+        reach = 1 << rng.integers(20, 28, channels) >> np.maximum(op.requantize.shift, 0)
+        reach = reach * rng.choice([-1, 1], channels)
         weight = np.where(empty.reshape(shape), np.int8(0), op.weight)
         bias = np.where(stuck, reach, op.bias).astype(np.int32)
         return replace(op, weight=weight, bias=bias)
@@ -70,6 +72,8 @@ def inputs(rng: np.random.Generator, network: Network) -> np.ndarray:
 
 
 @settings(max_examples=60, deadline=None)
+@example(seed=19209, bits=4, share=0.2, joined=True)
+@example(seed=493, bits=8, share=1.0, joined=False)
 @given(
     seed=st.integers(0, 2**32 - 1),
     bits=st.sampled_from([8, 8, 4, 2]),

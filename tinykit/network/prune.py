@@ -235,7 +235,9 @@ def _silent_for(
 ) -> BoolArray:
     """Channels of the input `name` that `op` can do without; `silent` holds those of its output."""
     if isinstance(op, Conv2D | Dense):
-        unread = (_by_input(op, np.maximum) - _by_input(op, np.minimum)).sum(axis=0) == 0
+        # What only outputs read that are themselves silent is not read.
+        reads = _by_input(op, np.maximum) - _by_input(op, np.minimum)
+        unread = reads[~silent[op.output]].sum(axis=0) == 0
         found = known.get(name)
         if found is None:
             return unread
