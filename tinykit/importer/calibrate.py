@@ -77,7 +77,8 @@ def calibrate(
     def count(name: str, values: NDArray[np.float32]) -> None:
         low, high = ends[name]
         if high - low >= LEAST_RANGE:
-            places = (values.reshape(-1) - np.float32(low)) * np.float32(_BINS / (high - low))
+            # In float64, where the two ends of float32 have a distance.
+            places = (values.reshape(-1).astype(np.float64) - low) * (_BINS / (high - low))
             bins = np.clip(places.astype(np.int32), 0, _BINS - 1)
             counts[name] += np.bincount(bins, minlength=_BINS)
 
