@@ -221,6 +221,16 @@ def test_shapes_of_other_ranks_are_not_joined() -> None:
         lower(parse_tflite(file.content(x, y)))
 
 
+@pytest.mark.filterwarnings("error")
+def test_factors_beyond_float32_are_refused_without_a_warning() -> None:
+    file = File()
+    x, other = file.tensor((1, 4), 3e38), file.tensor((1, 4), 3e38, data=np.ones((1, 4), np.int8))
+    y = file.tensor((1, 4), 1e-3)
+    file.node("MUL", [x, other], y, "MulOptions")
+    with pytest.raises(TinykitError, match="MUL"):
+        lower(parse_tflite(file.content(x, y)))
+
+
 def narrow_layer(size: float) -> None:
     """Quantize a layer whose weights are all `size`, and give it weights of 4 bits."""
     file = File()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.importer.float_run import FloatModel
+from tinykit.importer.frame import beyond_float_is_infinite
 
 Method = Literal["minmax", "percentile", "mse"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -30,6 +31,7 @@ _FRACTIONS = 64
 _ROUNDS = 3
 
 
+@beyond_float_is_infinite
 def calibrate(
     model: FloatModel,
     x: NDArray[Any],

@@ -53,8 +53,7 @@ def largest_scales(rows: Rows, bits: int) -> NDArray[np.float32]:
     One beyond float32 is infinite, which `bias_steps` refuses.
     """
     largest = np.abs(rows).max(axis=1, initial=0.0)
-    with np.errstate(over="ignore"):
-        scale = (largest / integer_range(bits)[1]).astype(np.float32)
+    scale = (largest / integer_range(bits)[1]).astype(np.float32)
     return np.where(scale >= LEAST_SCALE, scale, np.float32(1))
 
 
@@ -85,8 +84,7 @@ def least_error_scales(rows: Rows, bits: int) -> NDArray[np.float32]:
         levels = rounded(rows, best, bits).astype(np.float64)
         power = np.square(levels).sum(axis=1)
         fitted = (levels * rows).sum(axis=1) / np.where(power > 0, power, 1.0)
-        with np.errstate(over="ignore"):
-            narrow = fitted.astype(np.float32)
+        narrow = fitted.astype(np.float32)
         keep(np.where(np.isfinite(narrow), narrow, np.float32(0)))
     return best
 
@@ -132,7 +130,6 @@ def times(rows: Rows, matrices: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.einsum("ci,cij->cj", rows, matrices))
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def measure(before: Walk, after: Walk, old: Node, new: Node, *, second: bool) -> Moments:
     """The moments of a layer; neither walk has run it yet.
 
@@ -237,6 +234,5 @@ def bounded_scales(
     scale: NDArray[np.float32], input_scale: float, bias: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Scales made coarser where the bias, on the scale input x weight, would leave int32."""
-    with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        least = (np.abs(bias) / (input_scale * MOST_BIAS)).astype(np.float32)
+    least = (np.abs(bias) / (input_scale * MOST_BIAS)).astype(np.float32)
     return np.maximum(scale, least)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.importer.calibrate import parameters
-from tinykit.importer.frame import refuse
+from tinykit.importer.frame import beyond_float_is_infinite, refuse
 from tinykit.importer.graph import Graph, GraphTensor, Node, Quantization
 from tinykit.importer.real_graph import CHANNEL_AXIS
 
@@ -53,6 +53,7 @@ _DEAD_STEP = 1 / 256
 LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30
 
 
+@beyond_float_is_infinite
 def quantize(graph: Graph, ranges: Mapping[str, Range], *, dense_per_channel: bool = True) -> Graph:
     """The graph in int8.
 
@@ -290,8 +291,7 @@ def weight_scales(
         magnitude = np.abs(bias) if len(rows) == len(bias) else np.abs(bias).max(keepdims=True)
         largest = np.maximum(largest, 127 * magnitude / (input_scale * MOST_BIAS))
     # A scale beyond float32 is infinite, which `bias_steps` refuses.
-    with np.errstate(over="ignore"):
-        return np.where(largest >= 127 * LEAST_SCALE, largest / 127, 1.0).astype(np.float32)
+    return np.where(largest >= 127 * LEAST_SCALE, largest / 127, 1.0).astype(np.float32)
 
 
 def bias_steps(node: Node, input_scale: float, scale: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -300,8 +300,7 @@ def bias_steps(node: Node, input_scale: float, scale: NDArray[np.float32]) -> ND
     Raises:
         TinykitError: one leaves what float32 can say.
     """
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        steps = np.float32(input_scale) * scale
+    steps = np.float32(input_scale) * scale
     if not (np.isfinite(steps) & (steps > 0) & np.isfinite(scale)).all():
         raise refuse(
             node,

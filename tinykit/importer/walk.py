@@ -56,8 +56,6 @@ class Walk:
         for values in self._parts:
             self._round(values, model.graph.inputs[0])
 
-    # What leaves float32 is found where a layer's moments are measured.
-    @np.errstate(over="ignore", invalid="ignore")
     def step(self, node: Node, weight: Floats | None = None, bias: Floats | None = None) -> None:
         """Run the next node, with other weights and another bias where they are given.
 
@@ -97,6 +95,5 @@ class Walk:
         zero = np.float32(tensor.quantization.zero_point[0])
         low, high = (-128, 127) if tensor.dtype == "int8" else (0, 255)
         # A quotient beyond float32 is clipped like any other beyond the levels.
-        with np.errstate(over="ignore"):
-            levels = np.clip(np.rint(values[name] / scale) + zero, low, high)
+        levels = np.clip(np.rint(values[name] / scale) + zero, low, high)
         values[name] = (levels - zero) * scale
