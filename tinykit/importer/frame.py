@@ -19,7 +19,7 @@ from tinykit.network.ops import Constant, Op, Reshape, Tensor
 Shape = tuple[int, ...]
 
 
-beyond_float_is_infinite: np.errstate = np.errstate(over="ignore", invalid="ignore")
+beyond_float_is_infinite: np.errstate[Any] = np.errstate(over="ignore", invalid="ignore")
 """For functions that refuse or clip whatever is not finite, where they use it."""
 
 
