@@ -155,10 +155,11 @@ def _candidates(seen: NDArray[np.int64], most: int) -> list[int]:
 
 
 def _refined(trial: Trial, front: Sequence[Point], metric: Metric) -> list[Point]:
-    """The points of a front with thresholds by class, each improved along the front's slope.
+    """What is met while points of a front get thresholds by class, and follow the front's slope.
 
     Coordinate descent: one threshold after the other takes the value with the best score less the
-    price of its instructions, which is what the front pays there.
+    price of its instructions, which is what the front pays there. What was tried on the way counts
+    too: it lies between the points that the descent ends at.
     """
     classes = trial.logits.shape[2]
     choices = {
@@ -179,9 +180,9 @@ def _refined(trial: Trial, front: Sequence[Point], metric: Metric) -> list[Point
 
         now = trial.point(tuple(row * classes for row in start.thresholds))
         for (e, c), tries in list(choices.items()) * _ROUNDS:
-            others = (trial.point(_with(now.thresholds, e, c, one)) for one in tries)
+            others = [trial.point(_with(now.thresholds, e, c, one)) for one in tries]
             now = max((now, *others), key=worth)
-        found.append(now)
+            found += others
     return found
 
 
