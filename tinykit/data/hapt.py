@@ -107,6 +107,23 @@ def recordings() -> list[Recording]:
     )
 
 
+def recording_of(subject: str) -> Recording:
+    """The first recording of a subject, whole.
+
+    Raises:
+        TinykitError: the set is not there, or has no such subject.
+    """
+    found = recordings()
+    for recording in found:
+        if recording.subject == subject:
+            return recording
+    raise TinykitError(
+        f"HAPT has no subject {subject!r}.",
+        where="--subject",
+        remedy=f"Choose {found[0].subject} to {found[-1].subject}.",
+    )
+
+
 def _read(place: Path) -> list[Recording]:
     return _packed(place) if place.is_file() else _official(place)
 
