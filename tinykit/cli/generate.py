@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from tinykit.runs import Run
 
 
+class BusName(StrEnum):
+    """How a sensor is wired."""
+
+    SPI = "spi"
+    I2C = "i2c"
+
+
 class AppName(StrEnum):
     """What a firmware does."""
 
@@ -64,6 +71,9 @@ def generate(
     smooth: Annotated[
         int, typer.Option(min=1, help="With --app stream: decisions that a majority is of.")
     ] = 1,
+    bus: Annotated[
+        BusName, typer.Option(help="With --app stream: how the sensor is wired.")
+    ] = BusName.SPI,
     as_json: JsonOption = False,
 ) -> None:
     """Generate a complete project: plan the arena, pack the weights, render the C.
@@ -86,7 +96,7 @@ def generate(
         vectors=vectors,
         clips=clips,
         flash_budget=flash,
-        app=_stream(opened, sensor, hop, smooth)
+        app=_stream(opened, sensor, hop, smooth, bus)
         if app is AppName.STREAM
         else _app(app, task, energy),
     )
@@ -127,13 +137,13 @@ def generate(
     show(f"project: [bold]{firmware.directory}[/bold]{following}")
 
 
-def _stream(run: Run, sensor: str, hop: int | None, smooth: int) -> App:
+def _stream(run: Run, sensor: str, hop: int | None, smooth: int, bus: str) -> App:
     """The streaming app that the options describe; raises if there is no such sensor."""
     from tinykit.codegen.stream import ImuStream
     from tinykit.sensors import find_sensor
 
     rows = run.network.tensor(run.network.input).shape[0]
-    return ImuStream(find_sensor(sensor), hop or max(1, rows // 2), smooth)
+    return ImuStream(find_sensor(sensor), hop or max(1, rows // 2), smooth, bus)
 
 
 def _app(name: AppName, task: str | None, energy: bool) -> App:

@@ -21,7 +21,7 @@ from tinykit.sensors import SENSORS, Sensor, frontend_for
 from tinykit.streaming import Stream
 from tinykit.templating import render_template
 
-BUS: Final = "i2c"
+BUSES: Final = ("spi", "i2c")
 # Samples that the sensor gathers while the core sleeps, unless the hop is shorter.
 _GATHERED = 8
 
@@ -35,19 +35,29 @@ class ImuStream:
         hop: samples from the start of a window to the start of the next; windows overlap where it
             is less than their length.
         smooth: how many decisions a majority is of; 1 smooths nothing.
+        bus: how the sensor is wired: "spi" or "i2c".
     """
 
     sensor: Sensor
     hop: int
     smooth: int = 1
+    bus: str = BUSES[0]
 
     name = "stream"
     embeds = False
     baud = BAUD
-    sources = (
-        *("stream/window.c", "stream/majority.c"),
-        *("sensors/lsm6dsx.c", "sensors/bus_i2c.c", "sensors/status.c"),
-    )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Windows and votes, the driver and its bus."""
+        sensors = ("lsm6dsx", f"bus_{self.bus}", "status")
+        own = ("stream/window.c", "stream/majority.c")
+        return (*own, *(f"sensors/{name}.c" for name in sensors))
+
+    @property
+    def device(self) -> int:
+        """The sensor's address, or the number of its chip select."""
+        return self.sensor.device if self.bus == "i2c" else 0
 
     @cached_property
     def ready(self) -> str:
@@ -65,12 +75,12 @@ class ImuStream:
         Raises:
             TinykitError: says which.
         """
-        if BUS not in Port(board).buses:
+        if self.bus not in Port(board).buses:
             raise TinykitError(
-                f"tinykit has no {BUS.upper()} driver for it.",
+                f"tinykit's port has no {self.bus.upper()} for it.",
                 where=board.name,
-                remedy="Choose nrf52840dk, or implement tk_port_i2c_transfer and tk_port_sleep of "
-                "tinykit/sensor.h in its port, and name the bus in port.toml.",
+                remedy=f"Choose nrf52840dk, or implement tk_port_{self.bus}_transfer and "
+                "tk_port_sleep of tinykit/sensor.h in its port, and name the bus in port.toml.",
             )
         frontend = self.frontend(network)
         self.sensor.rate_for(frontend.rate)
@@ -107,8 +117,8 @@ class ImuStream:
         }
 
     def main_variant(self, network: Network, vectors: Vectors | None) -> str:
-        """One code for all."""
-        return self.name
+        """By the bus."""
+        return f"{self.name} {self.bus}"
 
     def main_data(self, network: Network, board: Board) -> list[Datum]:
         """Texts of the first record."""
@@ -129,11 +139,15 @@ class ImuStream:
             "sensor": self.sensor.id,
             "hop": self.hop,
             "smooth": self.smooth,
+            "bus": self.bus,
         }
 
 
 def stream_of(description: dict[str, Any]) -> ImuStream:
     """The app of a project, from its `as_dict`."""
     return ImuStream(
-        SENSORS[description["sensor"]], int(description["hop"]), int(description["smooth"])
+        SENSORS[description["sensor"]],
+        int(description["hop"]),
+        int(description["smooth"]),
+        description["bus"],
     )

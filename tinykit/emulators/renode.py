@@ -32,16 +32,16 @@ _HOOK = (
     "f = globals().get('f') or open('{log}', 'w'); "
     "f.write('{mark} %d\\n' % self.ExecutedInstructions); f.flush()"
 )
-# The sensor's model reads a recording from the moment on when the firmware has started it: half a
-# period later, so that each of its samples is from the middle of one of the recording's.
+# The sensor's model reads a recording from the moment on when the firmware has started it. It takes
+# its first sample at once; half a period ahead in the recording, each is from the middle of one.
 SAMPLING_SYMBOL = "tk_mark_sampling"
 _FEED = (
     "from Antmicro.Renode.Utilities.RESD import RESDStreamSampleOffset as offset; "
     "imu = self.GetMachine()['{imu}']; "
     "now = offset.CurrentVirtualTime; "
-    "imu.FeedAccelerationSamplesFromRESD('{path}', 0, 0, now, {late})"
+    "imu.FeedAccelerationSamplesFromRESD('{path}', 0, 0, now, {ahead})"
 )
-_FEED_TURNING = "imu.FeedAngularRateSamplesFromRESD('{path}', 0, 0, now, {late})"
+_FEED_TURNING = "imu.FeedAngularRateSamplesFromRESD('{path}', 0, 0, now, {ahead})"
 
 
 class _RenodeProcess(CountingProcess):
@@ -103,7 +103,7 @@ def _feed_line(board: Board, address: int, folder: Path, recording: Recording) -
     path = folder / "recording.resd"
     path.write_bytes(recording.resd())
     feed = _FEED if recording.samples.shape[1] == 3 else f"{_FEED}; {_FEED_TURNING}"
-    hook = feed.format(imu=board.renode["imu"], path=path, late=-(period_of(recording.hertz) // 2))
+    hook = feed.format(imu=board.renode["imu"], path=path, ahead=period_of(recording.hertz) // 2)
     return f'{board.renode["cpu"]} AddHook {address:#x} "{hook}"'
 
 
