@@ -25,7 +25,7 @@ from tinykit.network import Network
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (
-    *("-std=c11", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
+    *("-std=c11", "-O0", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
     *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
 )
 Records = list[dict[str, Any]]

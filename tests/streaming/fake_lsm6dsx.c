@@ -121,19 +121,40 @@ static uint8_t read_register(unsigned number)
     return number >= 0x78 && number < 0x78 + WORD ? word[number - 0x78] : registers[number];
 }
 
-int tk_port_i2c_transfer(uint8_t device, const uint8_t *out, size_t out_count, uint8_t *in,
-                         size_t in_count)
+// Registers from number `number` on: written with what follows it, then read.
+static int transfer(unsigned number, const uint8_t *out, size_t out_count, uint8_t *in,
+                    size_t in_count)
 {
-    load();
-    if (device != 0x6A || (header[0] & SILENT) != 0 || out_count == 0) {
+    if ((header[0] & SILENT) != 0) {
         return 1;
     }
     const bool increments = (registers[0x12] & 4u) != 0;
     for (size_t i = 1; i < out_count; ++i) {
-        write_register(out[0], out[i]);
+        write_register(number, out[i]);
     }
     for (size_t i = 0; i < in_count; ++i) {
-        in[i] = read_register((out[0] + (increments ? (unsigned)i : 0u)) % sizeof registers);
+        in[i] = read_register((number + (increments ? (unsigned)i : 0u)) % sizeof registers);
     }
     return 0;
+}
+
+int tk_port_i2c_transfer(uint8_t device, const uint8_t *out, size_t out_count, uint8_t *in,
+                         size_t in_count)
+{
+    load();
+    if (device != 0x6A) {
+        return 1;
+    }
+    return transfer(out[0], out, out_count, in, in_count);
+}
+
+int tk_port_spi_transfer(uint8_t device, const uint8_t *out, size_t out_count, uint8_t *in,
+                         size_t in_count)
+{
+    load();
+    // Bit 7 says whether to read.
+    if (device != 0 || out[0] >> 7 != (in_count != 0)) {
+        return 1;
+    }
+    return transfer(out[0] & 0x7Fu, out, out_count, in, in_count);
 }
