@@ -41,6 +41,7 @@ from tinykit.codegen.mlperf import ENERGY_BAUD, TASKS, Mlperf
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
 from tinykit.codegen.sources import source_closure
+from tinykit.codegen.stream import BUSES, ImuStream
 from tinykit.codegen.vectors import Vectors
 from tinykit.files import write_atomic
 from tinykit.frontends import Frontend, Imu, LogMel, Mfcc
@@ -48,6 +49,7 @@ from tinykit.frontends.render import render_frontend
 from tinykit.network import Network
 from tinykit.network.sample import Builder, adaptive_cnn, har_cnn
 from tinykit.resources import resource_dir
+from tinykit.sensors import SENSORS
 
 # As boards/platform/builder/main.py builds, as far as the code depends on it.
 FLAGS = ("-O2", "-ffunction-sections", "-fdata-sections", "-fno-common")
@@ -425,6 +427,10 @@ def _mains() -> Iterator[tuple[str, tuple[App, Network, Vectors]]]:
             if one.frontend is not None or not clips:
                 vectors = _vectors(one, count, clips)
                 yield SELF_TEST.main_variant(one, vectors), (SELF_TEST, one, vectors)
+    heard = _listening(har_cnn(widths=(2,)), Imu())
+    for bus in BUSES:
+        streaming, none = ImuStream(SENSORS["lsm6dso"], 1, 1, bus), _vectors(heard, 0, 0)
+        yield streaming.main_variant(heard, none), (streaming, heard, none)
     for task in TASKS.values():
         app, none = Mlperf(task), _vectors(network, 0, 0)
         yield app.main_variant(network, none), (app, network, none)

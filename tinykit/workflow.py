@@ -345,9 +345,9 @@ def run_firmware(
     """
     if firmware.metadata.get("app", {"name": SELF_TEST.name})["name"] != SELF_TEST.name:
         raise TinykitError(
-            "this firmware has no self-test: it speaks MLPerf Tiny's protocol.",
+            "this firmware has no self-test.",
             where=firmware.directory,
-            remedy="Name the run folder and --board instead, or use `tinykit mlperf`.",
+            remedy="Name the run folder and --board instead, or use `tinykit mlperf` or `stream`.",
         )
     machine: Emulator = select(emulator, firmware.board)
     with machine.start(build.elf, firmware.board, timeout=timeout) as session:

@@ -51,6 +51,7 @@ class Port:
         folders: the port's own and those it includes, as its `port.toml` lists them.
         linker_script: None on the host.
         defines: macros that the port needs, by name.
+        buses: to sensors, such as i2c; none where the port cannot reach any.
     """
 
     def __init__(self, board: Board) -> None:
@@ -69,6 +70,7 @@ class Port:
         script = keys.text("linker_script") if "linker_script" in keys.names() else None
         defines = keys.table("defines", optional=True)
         self.defines = {name: defines.text(name) for name in defines.names()}
+        self.buses = keys.texts("buses") if "buses" in keys.names() else ()
         keys.end()
         self.folders = (*(ports / name for name in names), own)
         for folder in self.folders:

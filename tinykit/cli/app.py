@@ -25,6 +25,7 @@ from tinykit.cli import (
     report,
     run,
     search,
+    stream,
     train,
     tune,
     verify,
@@ -69,6 +70,7 @@ app.command("fits")(fits.fits)
 app.command("generate")(generate.generate)
 app.command("build")(build.build)
 app.command("run")(run.run)
+app.command("stream")(stream.stream)
 app.command("flash")(flash.flash)
 app.command("verify")(verify.verify)
 app.command("predict")(predict.predict)

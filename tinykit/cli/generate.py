@@ -13,6 +13,14 @@ from tinykit.cli.output import BoardOption, JsonOption, RunArgument, show, show_
 
 if TYPE_CHECKING:
     from tinykit.codegen.apps import App
+    from tinykit.runs import Run
+
+
+class BusName(StrEnum):
+    """How a sensor is wired."""
+
+    SPI = "spi"
+    I2C = "i2c"
 
 
 class AppName(StrEnum):
@@ -20,6 +28,7 @@ class AppName(StrEnum):
 
     SELFTEST = "selftest"
     MLPERF = "mlperf"
+    STREAM = "stream"
 
 
 def generate(
@@ -40,7 +49,11 @@ def generate(
         ),
     ] = None,
     app: Annotated[
-        AppName, typer.Option(help="What the firmware does; mlperf speaks MLPerf Tiny's protocol.")
+        AppName,
+        typer.Option(
+            help="What the firmware does: mlperf speaks MLPerf Tiny's protocol, stream reads an "
+            "inertial sensor."
+        ),
     ] = AppName.SELFTEST,
     task: Annotated[
         str | None, typer.Option(help="With --app mlperf: kws01, ic01, vww01 or ad01.")
@@ -48,6 +61,19 @@ def generate(
     energy: Annotated[
         bool, typer.Option("--energy", help="With --app mlperf: for energy mode.")
     ] = False,
+    sensor: Annotated[str, typer.Option(help="With --app stream: lsm6dso or lsm6dsr.")] = "lsm6dso",
+    hop: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --app stream: samples from one window to the next; half a window."
+        ),
+    ] = None,
+    smooth: Annotated[
+        int, typer.Option(min=1, help="With --app stream: decisions that a majority is of.")
+    ] = 1,
+    bus: Annotated[
+        BusName, typer.Option(help="With --app stream: how the sensor is wired.")
+    ] = BusName.SPI,
     as_json: JsonOption = False,
 ) -> None:
     """Generate a complete project: plan the arena, pack the weights, render the C.
@@ -70,7 +96,9 @@ def generate(
         vectors=vectors,
         clips=clips,
         flash_budget=flash,
-        app=_app(app, task, energy),
+        app=_stream(opened, sensor, hop, smooth, bus)
+        if app is AppName.STREAM
+        else _app(app, task, energy),
     )
     if as_json:
         show_json({"project": firmware.directory, **firmware.metadata})
@@ -104,8 +132,18 @@ def generate(
     left = meta["embedded"]["left_out"]
     if any(left.values()):
         show(f"left out for want of flash: {left['vectors']} vectors, {left['clips']} recordings")
-    following = f"   next: tinykit run {firmware.directory}" if app is AppName.SELFTEST else ""
+    following = {AppName.SELFTEST: "run", AppName.STREAM: "stream"}.get(app)
+    following = f"   next: tinykit {following} {firmware.directory}" if following else ""
     show(f"project: [bold]{firmware.directory}[/bold]{following}")
+
+
+def _stream(run: Run, sensor: str, hop: int | None, smooth: int, bus: str) -> App:
+    """The streaming app that the options describe; raises if there is no such sensor."""
+    from tinykit.codegen.stream import ImuStream
+    from tinykit.sensors import find_sensor
+
+    rows = run.network.tensor(run.network.input).shape[0]
+    return ImuStream(find_sensor(sensor), hop or max(1, rows // 2), smooth, bus)
 
 
 def _app(name: AppName, task: str | None, energy: bool) -> App:

@@ -47,8 +47,8 @@ class App(Protocol):
     def ready(self) -> str:
         """A line that the firmware sends once it takes commands; empty for the self-test's end."""
 
-    def check(self, network: Network) -> None:
-        """Refuse a network that it cannot serve.
+    def check(self, network: Network, board: Board) -> None:
+        """Refuse a network or a board that it cannot serve.
 
         Raises:
             TinykitError: says why.
@@ -66,6 +66,9 @@ class App(Protocol):
     def main_data(self, network: Network, board: Board) -> list[Datum]:
         """What its main.c defines, as far as the sizes depend on network and board."""
 
+    def tables(self, network: Network) -> dict[str, list[Datum]]:
+        """What other files of its own define, by their names."""
+
     def as_dict(self) -> dict[str, Any]:
         """For tinykit.json."""
 
@@ -81,7 +84,7 @@ class SelfTest:
     baud = BAUD
     ready = ""
 
-    def check(self, network: Network) -> None:
+    def check(self, network: Network, board: Board) -> None:
         """Every network will do."""
 
     def frontend(self, network: Network) -> Frontend | None:
@@ -114,6 +117,10 @@ class SelfTest:
         """Texts of the first record."""
         texts = {"board": board.id, "digest": network.digest[:16], "tool": __version__}
         return [Datum(name, "char", len(text.encode()) + 1) for name, text in texts.items()]
+
+    def tables(self, network: Network) -> dict[str, list[Datum]]:
+        """None but its vectors."""
+        return {}
 
     def as_dict(self) -> dict[str, Any]:
         """For tinykit.json."""

@@ -117,7 +117,7 @@ class Mlperf:
         """Of the serial line, as in the reference submissions."""
         return ENERGY_BAUD if self.energy else self.task.baud
 
-    def check(self, network: Network) -> None:
+    def check(self, network: Network, board: Board) -> None:
         """Refuse a network whose ends do not suit the task.
 
         Raises:
@@ -156,6 +156,10 @@ class Mlperf:
         data = [Datum("loaded", "float" if singles else "uint8_t", values, zero=True)]
         data += [Datum("features", "int8_t", values, zero=True)] if singles else []
         return [*data, Datum("outputs", "int8_t", outputs, zero=True)]
+
+    def tables(self, network: Network) -> dict[str, list[Datum]]:
+        """None."""
+        return {}
 
     def as_dict(self) -> dict[str, Any]:
         """For tinykit.json."""

@@ -100,7 +100,7 @@ def generate(
             project.
     """
     _check_target(out, overwrite)
-    app.check(network)
+    app.check(network, board)
     limited = with_flash(board, flash_budget)
     chosen = layout if layout is not None else lay_out_for(network, board)
     layers, plan = chosen.layers, chosen.plan

@@ -123,6 +123,7 @@ def _firmware(
     app: App,
 ) -> Firmware:
     data = {"main.c": app.main_data(network, board), "model.c": model_data(network, layers, plan)}
+    data |= app.tables(network)
     frontend = app.frontend(network)
     if frontend is not None:
         data["frontend.c"] = _frontend_data(frontend)
@@ -156,6 +157,7 @@ def estimate_layers(
         sizes: Mapping[str, int] = result.data.get(file, {})
         return sum(size for name, size in sizes.items() if ((file, name) in zero) == zeros)
 
+    buffers = ("model.c", "main.c", *app.tables(network))
     weights = sum(layer.weight_bytes for layer in layers)
     flash = {
         "weights": weights,
@@ -166,7 +168,7 @@ def estimate_layers(
     ram = {
         "arena": plan.size,
         "frontend": total("frontend.c", zeros=True),
-        "buffers": total("model.c", zeros=True) - plan.size + total("main.c", zeros=True),
+        "buffers": sum(total(name, zeros=True) for name in buffers) - plan.size,
     }
     flash["code"] = result.linked.text + result.linked.data - sum(flash.values())
     ram["other"] = result.linked.data + result.linked.bss - sum(ram.values())

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from tinykit.data.csvfile import read_numbers
 from tinykit.data.dataset import IMU_CHANNELS, IMU_SCALE, Dataset
 from tinykit.data.inertial import InertialSet, Recording, imu_int16
+from tinykit.data.places import search_roots
+from tinykit.errors import TinykitError
 
 RATE = 50
 LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
@@ -85,6 +87,40 @@ def load(
         validation_subjects=validation_subjects,
         licence=licence,
         citation=citation,
+    )
+
+
+def recordings() -> list[Recording]:
+    """All recordings, whole, in their order, of the first place that has the set.
+
+    Raises:
+        TinykitError: none has.
+    """
+    roots = search_roots()
+    for place in map(find, roots):
+        if place is not None:
+            return _read(place)
+    raise TinykitError(
+        "no HAPT recordings here.",
+        where=roots[0],
+        remedy="`tinykit datasets` says how to get them.",
+    )
+
+
+def recording_of(subject: str) -> Recording:
+    """The first recording of a subject, whole.
+
+    Raises:
+        TinykitError: the set is not there, or has no such subject.
+    """
+    found = recordings()
+    for recording in found:
+        if recording.subject == subject:
+            return recording
+    raise TinykitError(
+        f"HAPT has no subject {subject!r}.",
+        where="--subject",
+        remedy=f"Choose {found[0].subject} to {found[-1].subject}.",
     )
 
 

@@ -25,16 +25,18 @@ _INTEGER: Final = {
     "stack": ("used", "size"),
     "done": ("pass", "fail"),
     "mode": ("mode",),
+    "decision": ("i", "class", "smoothed"),
 }
 _TEXT: Final = {
     "boot": ("board", "network"),
     "layer": ("name", "crc"),
     "clip": ("features",),
+    "decision": ("features",),
     "done": ("verdict",),
     "fault": ("kind",),
     "error": ("what",),
 }
-_LISTS: Final = {"vector": ("scores",), "clip": ("scores",)}
+_LISTS: Final = {"vector": ("scores",), "clip": ("scores",), "decision": ("scores",)}
 TYPES: Final = (*_INTEGER, "boot", "fault", "error", "ready", "bye")
 _TAIL = re.compile(rb'(?s)(.*),"ck":"([0-9a-f]{4})"\}')
 

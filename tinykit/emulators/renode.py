@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import socket
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tinykit.boards import Board
 from tinykit.boards.elf import find_symbols
 from tinykit.emulators.conversation import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Transport, tail
 from tinykit.emulators.process import CountingProcess
+from tinykit.emulators.resd import Recording, period_of
 from tinykit.emulators.scripts import render_script
 from tinykit.emulators.session import Session
 from tinykit.errors import TinykitError
@@ -29,6 +32,16 @@ _HOOK = (
     "f = globals().get('f') or open('{log}', 'w'); "
     "f.write('{mark} %d\\n' % self.ExecutedInstructions); f.flush()"
 )
+# The sensor's model reads a recording from the moment on when the firmware has started it. It takes
+# its first sample at once; half a period ahead in the recording, each is from the middle of one.
+SAMPLING_SYMBOL = "tk_mark_sampling"
+_FEED = (
+    "from Antmicro.Renode.Utilities.RESD import RESDStreamSampleOffset as offset; "
+    "imu = self.GetMachine()['{imu}']; "
+    "now = offset.CurrentVirtualTime; "
+    "imu.FeedAccelerationSamplesFromRESD('{path}', 0, 0, now, {ahead})"
+)
+_FEED_TURNING = "imu.FeedAngularRateSamplesFromRESD('{path}', 0, 0, now, {ahead})"
 
 
 class _RenodeProcess(CountingProcess):
@@ -85,8 +98,23 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _feed_line(board: Board, address: int, folder: Path, recording: Recording) -> str:
+    """Writes the recording to `folder`; the line that has it sensed from `address` on."""
+    path = folder / "recording.resd"
+    path.write_bytes(recording.resd())
+    feed = _FEED if recording.samples.shape[1] == 3 else f"{_FEED}; {_FEED_TURNING}"
+    hook = feed.format(imu=board.renode["imu"], path=path, ahead=period_of(recording.hertz) // 2)
+    return f'{board.renode["cpu"]} AddHook {address:#x} "{hook}"'
+
+
 def _session_script(
-    board: Board, symbols: dict[str, int], folder: Path, port: int, *, real_time: bool
+    board: Board,
+    symbols: dict[str, int],
+    folder: Path,
+    port: int,
+    *,
+    real_time: bool,
+    recording: Recording | None,
 ) -> str:
     lines = [
         "logLevel 3",
@@ -99,6 +127,8 @@ def _session_script(
         if name in symbols:
             hook = _HOOK.format(log=folder / f"marks.{number}", mark=number)
             lines.append(f'{board.renode["cpu"]} AddHook {symbols[name]:#x} "{hook}"')
+    if recording is not None:
+        lines.append(_feed_line(board, symbols[SAMPLING_SYMBOL], folder, recording))
     lines += [
         f'emulation CreateServerSocketTerminal {port} "tinykit" false',
         f"connector Connect {board.renode['uart']} tinykit",
@@ -121,14 +151,30 @@ class Renode:
         return Session(self.boot(elf, board), board.id, timeout)
 
     def boot(
-        self, elf: Path, board: Board, *, time_step: int | None = None, real_time: bool = False
+        self,
+        elf: Path,
+        board: Board,
+        *,
+        time_step: int | None = None,
+        real_time: bool = False,
+        recording: Recording | None = None,
     ) -> Transport:
         """Boot `elf`; its time follows instructions whatever `time_step` is.
 
+        Args:
+            elf, board, time_step, real_time: as in `Emulator`.
+            recording: what the board's inertial sensor senses, once the firmware has started it.
+
         Raises:
-            TinykitError: the board has no .repl, Renode is not installed or does not start, or
-                `elf` is missing.
+            TinykitError: the board has no .repl or no sensor in it, Renode is not installed or
+                does not start, or `elf` is missing.
         """
+        if recording is not None and "imu" not in board.renode:
+            raise TinykitError(
+                "its platform description for Renode has no inertial sensor.",
+                where=board.name,
+                remedy="Choose nrf52840dk.",
+            )
         if not board.renode:
             raise TinykitError(
                 f"{board.name} has no platform description for Renode.",
@@ -142,10 +188,19 @@ class Renode:
                 where="--emulator",
                 remedy=f"To install it, {INSTALL}; or use --emulator qemu.",
             )
-        symbols = find_symbols(elf, MARK_SYMBOLS)
+        symbols = find_symbols(elf, (*MARK_SYMBOLS, SAMPLING_SYMBOL))
+        if recording is not None and SAMPLING_SYMBOL not in symbols:
+            raise TinykitError(
+                "this firmware reads no sensor.",
+                where=elf,
+                remedy="Generate it with --app stream.",
+            )
         folder = Path(tempfile.mkdtemp(prefix="tinykit-"))
         try:
-            return self._boot(program, elf, board, symbols, folder, real_time=real_time)
+            script = functools.partial(
+                _session_script, board, symbols, real_time=real_time, recording=recording
+            )
+            return self._boot(program, elf, board, folder, script)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -155,10 +210,8 @@ class Renode:
         program: str,
         elf: Path,
         board: Board,
-        symbols: dict[str, int],
         folder: Path,
-        *,
-        real_time: bool,
+        session_script: Callable[[Path, int], str],
     ) -> _RenodeProcess:
         # All in one folder of ours: Renode's paths may hold no blanks.
         shutil.copyfile(elf, folder / "firmware.elf")
@@ -166,6 +219,6 @@ class Renode:
         (folder / f"{board.id}.resc").write_text(render_script(board))
         port = _free_port()
         script = folder / "session.resc"
-        script.write_text(_session_script(board, symbols, folder, port, real_time=real_time))
+        script.write_text(session_script(folder, port))
         command = [program, "--console", "--plain", "--config", str(folder / "config"), str(script)]
         return _RenodeProcess(command, folder, port)

@@ -19,4 +19,7 @@ void tk_mark_frontend_end(void);
 // Before and after a timestamp of a benchmark.
 void tk_mark_timestamp(void);
 
+// Once a sensor has been started: what it says from here on counts.
+void tk_mark_sampling(void);
+
 #endif

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renode's model of the sensor senses a recording, and the firmware reads it through its driver."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.end_to_end.conftest import write_run
+from tinykit.boards import load_board
+from tinykit.codegen.stream import ImuStream
+from tinykit.data import hapt, load_dataset
+from tinykit.data.dataset import IMU_SCALE
+from tinykit.data.places import search_roots
+from tinykit.errors import TinykitError
+from tinykit.replay import replay
+from tinykit.sensors import SENSORS
+from tinykit.workflow import build_firmware, generate_firmware
+
+
+def recorded() -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    """Five seconds, of HAPT where it is."""
+    if any(hapt.find(root) for root in search_roots()):
+        return hapt.recording_of("16").signal[3000:3250]
+    x = load_dataset("synthetic_gait").part("test").x
+    return x[:2].reshape(-1, x.shape[2])[:250]
+
+
+@pytest.mark.skipif(
+    shutil.which("renode") is None, reason="Renode is not installed on this machine"
+)
+def test_decisions_on_a_recording_are_those_of_python(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", "har", "w8a8")
+    app = ImuStream(SENSORS["lsm6dso"], 20, 3)
+    firmware = generate_firmware(run, load_board("nrf52840dk"), app=app)
+    built = build_firmware(firmware)
+    sizes = firmware.metadata["estimate"]
+    assert (sizes["flash"], sizes["ram"], sizes["exact"]) == (built.flash, built.ram, True)
+    result = replay(firmware, built.elf, recorded(), IMU_SCALE)
+    assert result.exact
+    assert len(result.board) == 7
+    with pytest.raises(TinykitError, match="a window takes 128 of 6"):
+        replay(firmware, built.elf, recorded()[:100], IMU_SCALE)
