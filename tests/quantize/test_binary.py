@@ -23,6 +23,7 @@ from tinykit.network.interpreter import accumulate
 from tinykit.network.ops import DepthwiseConv2D, Threshold, Weighted
 from tinykit.quantize import parse_policy
 from tinykit.quantize.binary import BinaryWeights, approx_sign, narrow_sign
+from tinykit.quantize.bits_input import bits_only
 from tinykit.quantize.export import export_network, threshold
 from tinykit.quantize.one_bit import fitted
 from tinykit.quantize.qat import QatModel, Schemes
@@ -203,6 +204,17 @@ def test_no_bit_is_set_by_silence() -> None:
     stored = np.rint(quiet / SCALE).astype(np.int8)
     assert (interpret_all(network, stored)["bits"] == -1).all()
     assert (interpret_all(network, (stored + 1).astype(np.int8))["bits"][..., :4] == 1).all()
+
+
+def test_a_network_can_begin_with_bits() -> None:
+    _, network = exported(POKE_1D, "w1a1")
+    x = features(POKE_1D.input_shape, 8)
+    least, rest = bits_only(network)
+    bits = np.where(x[..., 0] * network.tensor("input").scale >= least, 1, -1).astype(np.int8)
+    assert rest.tensor(rest.input).bits == 1
+    assert np.array_equal(interpret(rest, bits[:, :, None, :]), interpret(network, x))
+    with pytest.raises(TinykitError, match="does not start with a comparison"):
+        bits_only(exported(CHAIN, "w1a1")[1])
 
 
 def test_effort_counts_bits_of_weights_and_inputs() -> None:

@@ -41,6 +41,7 @@ def bnn_1d(
     stem: int = 5,
     stride: int = 2,
     pools: Sequence[int] = (3,),
+    binary: bool = True,
     one_bit_input: bool = False,
     dropout: float = 0.1,
 ) -> Blueprint:
@@ -54,6 +55,8 @@ def bnn_1d(
         kernel: steps that a block's convolution sees.
         stem, stride: steps that the first convolution sees, and moves by.
         pools: numbers of the blocks (1 is the first) after which two steps become their mean.
+        binary: blocks read bits; else the values themselves, which makes the network for policies
+            of other widths, with the same float model.
         one_bit_input: features become bits, by a threshold a column that starts at its mean; the
             first convolution has weights of one bit then.
         dropout: rate before the dense layer.
@@ -62,7 +65,7 @@ def bnn_1d(
     if one_bit_input:
         layers.append(Sign("bits", "mean", _WINDOW))
     layers.append(Conv("stem", width, (stem, 1), (stride, 1), relu=False))
-    reads = _blocks(layers, blocks, width, (kernel, 1), pools, (2, 1))
+    reads = _blocks(layers, blocks, width, (kernel, 1), pools, (2, 1), binary)
     layers += [GlobalPool("mean"), Drop("drop", dropout), Linear("dense", classes)]
     return Blueprint("bnn_1d", input_shape, tuple(layers), reads)
 
@@ -76,6 +79,7 @@ def bnn_2d(
     stem: Sequence[int] = (10, 8),
     stride: Sequence[int] = (3, 4),
     pools: Sequence[int] = (3,),
+    binary: bool = True,
     dropout: float = 0.1,
 ) -> Blueprint:
     """Binary 3x3 convolutions over a feature image.
@@ -87,23 +91,31 @@ def bnn_2d(
         blocks: binary blocks.
         stem, stride: (frames, coefficients) that the first convolution sees, and moves by.
         pools: numbers of the blocks (1 is the first) after which 2x2 pixels become their mean.
+        binary: as `bnn_1d`.
         dropout: rate before the dense layer.
     """
     size, step = _pair(stem), _pair(stride)
     layers: list[Layer] = [Conv("stem", width, size, step, relu=False)]
-    reads = _blocks(layers, blocks, width, (3, 3), pools, (2, 2))
+    reads = _blocks(layers, blocks, width, (3, 3), pools, (2, 2), binary)
     layers += [GlobalPool("mean"), Drop("drop", dropout), Linear("dense", classes)]
     return Blueprint("bnn_2d", input_shape, tuple(layers), reads)
 
 
 def _blocks(
-    layers: list[Layer], count: int, width: int, kernel: Pair, pools: Sequence[int], pool: Pair
+    layers: list[Layer],
+    count: int,
+    width: int,
+    kernel: Pair,
+    pools: Sequence[int],
+    pool: Pair,
+    binary: bool,
 ) -> Mapping[str, tuple[str, ...]]:
     """Append blocks, and say what their sums read."""
     reads = {}
     for index in range(1, count + 1):
         before, conv, total = layers[-1].name, f"conv{index}", f"sum{index}"
-        layers += [Sign(f"sign{index}"), Conv(conv, width, kernel, relu=False), Residual(total)]
+        layers += [Sign(f"sign{index}")] if binary else []
+        layers += [Conv(conv, width, kernel, relu=False), Residual(total)]
         reads[total] = (conv, before)
         if index in pools:
             layers.append(Pool(f"pool{index}", "avg", pool))
