@@ -88,7 +88,10 @@ class Quantization:
         weights, activations: schemes.
         granularity: weight scales per "channel" or per "tensor".
         epochs: passes over the training part; the last `freeze` with batch statistics frozen.
-            Both are tripled where a policy has 2-bit weights.
+            Both are tripled where a policy has 2-bit weights. With weights of one bit there is no
+            weight decay.
+        binary_epochs: passes of a stage before, in which activations have one bit and weights that
+            will have one do not yet; only where a policy has 1-bit weights.
         distill: share of the loss that follows the float model's logits.
         others: as in `Training`.
     """
@@ -101,6 +104,7 @@ class Quantization:
     granularity: str = "channel"
     epochs: int = 12
     freeze: int = 4
+    binary_epochs: int = 0
     batch: int = 128
     learning_rate: float = 5e-4
     warmup: float = 0.5

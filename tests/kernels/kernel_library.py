@@ -195,6 +195,10 @@ class Lookup(c.Structure):
     _fields_ = (("table", c.POINTER(c.c_uint8)), ("values", c.c_uint32))
 
 
+class Binarize(c.Structure):
+    _fields_ = (("rules", c.POINTER(c.c_int32)), *_fields(c.c_uint32, "pixels", "channels"))
+
+
 class Mean(c.Structure):
     _fields_ = (
         ("steps", c.POINTER(c.c_int32)),
@@ -256,6 +260,7 @@ _STRUCTS = {
     "tk_add_broadcast_params": AddBroadcast,
     "tk_mul_params": Mul,
     "tk_prelu_params": PRelu,
+    "tk_binarize_params": Binarize,
     "tk_lookup_params": Lookup,
     "tk_mean_params": Mean,
     "tk_softmax_params": Softmax,

@@ -16,7 +16,7 @@ from tinykit.codegen.kernels import choose_kernels
 from tinykit.errors import TinykitError
 from tinykit.network import MaxPool2D, Network, Threshold
 from tinykit.network.interpreter import run_op
-from tinykit.network.ops import Dense, Weighted
+from tinykit.network.ops import Dense, DepthwiseConv2D, Weighted
 from tinykit.network.sample import Builder, random_input
 
 # Of chained and of plain rows.
@@ -172,6 +172,32 @@ def test_limits_equal_thresholds():
             # `ones` products of -1 over the turned weights.
             acc = bias + (count - 2 * ones) * (-1 if flip else 1)
             assert np.array_equal(ones < limits, (acc >= thresholds) ^ flip)
+
+
+@pytest.mark.parametrize("channels", [1, 7, 8, 19, 64])
+def test_binarization_of_every_value(library, channels):
+    """All 256 inputs, weights of both signs and 0, thresholds within and beyond the range."""
+    rng = np.random.default_rng(channels)
+    builder = Builder(rng, (256, 1, channels)).depthwise((1, 1), bits=1)
+    op = builder.ops[0]
+    assert isinstance(op, DepthwiseConv2D)
+    weight = rng.choice(np.array([-3, -1, 0, 1, 1, 2], np.int8), op.weight.shape)
+    centre = rng.integers(-300, 300, channels)
+    step = Threshold(centre.astype(np.int32), rng.random(channels) < 0.5)
+    builder.ops[0] = op = replace(op, weight=weight, requantize=step)
+    x = np.arange(-128, 128).astype(np.int8)[None, :, None, None].repeat(channels, axis=3)
+    sums = op.bias + (x.astype(int) - builder.tensors[0].zero_point) * weight[0, 0]
+    want = (sums >= step.threshold) != step.flip
+    layer = choose_kernels(_close(builder), "dsp")[0]
+    source, result = builder.tensors[0], builder.tensors[1]
+    assert layer.kind == "binarize"
+    for distance in (None, 0):
+        got = (
+            kernel_library.call(library, layer, x[0], source, result)
+            if distance is None
+            else kernel_library.call_over(library, layer, x[0], source, result, distance)
+        )
+        np.testing.assert_array_equal(got > 0, want[0])
 
 
 def test_one_bit_from_wider_inputs_is_refused():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.codegen import binary, overlap, pack
+from tinykit.codegen.binarize import binarize_layer, is_binarization
 from tinykit.codegen.elementwise import elementwise_layer, lookup_layer
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, Matmul, Scaling
@@ -938,6 +939,8 @@ def _layer(network: Network, index: int, op: Op, isa: Isa, choose: Choose) -> La
         return _binary(index, op, x, y, isa)
     if isinstance(op, Conv2D):
         return _conv2d(index, op, x, y, isa, choose)
+    if isinstance(op, DepthwiseConv2D) and is_binarization(op, x):
+        return binarize_layer(index, op, x)
     if isinstance(op, DepthwiseConv2D):
         return _depthwise(index, op, x, y, isa)
     if isinstance(op, Dense):

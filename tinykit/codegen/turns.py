@@ -37,6 +37,13 @@ def _broadcast(layer: Layer, core: Core) -> Pieces:
     return {layer.function: loops}
 
 
+def _binarize(layer: Layer, core: Core) -> Pieces:
+    pixels, channels = layer.fields["pixels"], layer.fields["channels"]
+    rest = channels % 8
+    loops = {"calls": 1, "pixels": pixels, "eights": pixels * (channels // 8)}
+    return {layer.function: loops | {"ends": pixels * (rest > 0), "rest": pixels * rest}}
+
+
 def _lookup(layer: Layer, core: Core) -> Pieces:
     values = layer.fields["values"]
     vectors = values // 16 if core.isa == "mve" else 0
@@ -147,6 +154,7 @@ TURNS: dict[str, Callable[[Layer, Core], Pieces]] = {
     "mul": _broadcast,
     "mul_steep": _broadcast,
     "prelu": _broadcast,
+    "binarize": _binarize,
     "lookup": _lookup,
     "mean": _mean,
     "softmax": _softmax,

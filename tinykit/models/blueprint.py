@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a network is made of, before anyone decides on float or integers.
 
-A `Blueprint` is a chain of layers, with branches where it has early exits. It is plain data: the
-Keras builder turns it into a float model, the quantizers into a quantisation-aware one, and both
-know the same names and shapes.
+A `Blueprint` is a chain of layers, with branches where it has early exits or residuals. It is plain
+data: the Keras builder turns it into a float model, the quantizers into a quantisation-aware one,
+and both know the same names and shapes.
 """
 
 from __future__ import annotations
@@ -87,7 +87,52 @@ class Join:
     name: str
 
 
-Layer = Conv | Depthwise | Pool | GlobalPool | Flatten | Drop | Linear | Join
+@dataclass(frozen=True)
+class Columns:
+    """Each column a channel: (height, width, channels) as (height, 1, width * channels)."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One bit a value, by a learned threshold a channel; in the float model the values themselves.
+
+    Attributes:
+        start: thresholds start at 0, or at each channel's mean.
+        window: where the gradient of a threshold is 1, in units of the values; 0 for that of
+            `tinykit.quantize.binary.approx_sign`, which goes on to the layer before as well.
+    """
+
+    name: str
+    start: Literal["zero", "mean"] = "zero"
+    window: float = 0.0
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Two layers of one shape added, then slopes of 1 above 0 and of 1/4 below.
+
+    The slopes are those of DPReLU in PokeBNN (Zhang et al., arXiv:2112.00133), whose shifts go into
+    the batch normalisation before and the thresholds behind it.
+    """
+
+    name: str
+
+
+Layer = (
+    Conv
+    | Depthwise
+    | Pool
+    | GlobalPool
+    | Flatten
+    | Drop
+    | Linear
+    | Join
+    | Columns
+    | Sign
+    | Residual
+)
 Weighted = Conv | Depthwise | Linear
 
 
@@ -100,7 +145,7 @@ class Blueprint:
         input_shape: (height, width, channels); a signal is (steps, 1, channels).
         layers: in order; the last is a `Linear` that gives the logits.
         reads: what a layer reads where that is not the layer before it, by names; several for a
-            `Join`; "" is the input.
+            `Join` or a `Residual`; "" is the input.
         exits: names of the `Linear` layers that give logits on the way.
     """
 
@@ -221,9 +266,13 @@ def _output_shape(layer: Layer, shape: Shape, *others: Shape) -> Shape:
         if any(one[:-1] != shape[:-1] for one in others):
             raise ValueError(f"layer {layer.name} joins {shape} and {others}")
         return (*shape[:-1], sum(one[-1] for one in (shape, *others)))
+    if isinstance(layer, Residual):
+        if others != (shape,):
+            raise ValueError(f"layer {layer.name} adds {shape} and {others}")
+        return shape
     if others:
         raise ValueError(f"layer {layer.name} reads {1 + len(others)} layers")
-    if isinstance(layer, Drop):
+    if isinstance(layer, Drop | Sign):
         return shape
     if isinstance(layer, Linear):
         if len(shape) != 1:
@@ -234,6 +283,8 @@ def _output_shape(layer: Layer, shape: Shape, *others: Shape) -> Shape:
     height, width, channels = shape
     if isinstance(layer, GlobalPool):
         return (channels,)
+    if isinstance(layer, Columns):
+        return (height, 1, width * channels)
     if isinstance(layer, Flatten):
         return (height * width * channels,)
     if isinstance(layer, Pool):

@@ -8,6 +8,7 @@ from typing import Any
 
 from tinykit.models.blueprint import (
     Blueprint,
+    Columns,
     Conv,
     Depthwise,
     Drop,
@@ -17,6 +18,9 @@ from tinykit.models.blueprint import (
     Layer,
     Linear,
     Pool,
+    Residual,
+    Shape,
+    Sign,
 )
 
 BN_MOMENTUM = 0.97
@@ -38,18 +42,18 @@ def build(blueprint: Blueprint, *, seed: int, fused: bool = False) -> Any:
     import keras
 
     keras.utils.set_random_seed(seed)
-    start = keras.Input(blueprint.input_shape)
+    start, shapes = keras.Input(blueprint.input_shape), blueprint.shapes()
     if not blueprint.reads:
         model = keras.Sequential([start], name=blueprint.name)
         for index, layer in enumerate(blueprint.layers):
-            for part in _keras_layers(layer, seed + index, fused):
+            for part in _keras_layers(layer, shapes[layer.name], seed + index, fused):
                 model.add(part)
         return model
     values, sources = {"": start}, blueprint.sources()
     for index, layer in enumerate(blueprint.layers):
         inputs = [values[name] for name in sources[layer.name]]
-        x = inputs if isinstance(layer, Join) else inputs[0]
-        for part in _keras_layers(layer, seed + index, fused):
+        x = inputs if isinstance(layer, Join | Residual) else inputs[0]
+        for part in _keras_layers(layer, shapes[layer.name], seed + index, fused):
             x = part(x)
         values[layer.name] = x
     ends = [values[name] for name in (*blueprint.exits, blueprint.layers[-1].name)]
@@ -63,13 +67,19 @@ def stock(model: Any, blueprint: Blueprint) -> Any:
     return copy
 
 
-def _keras_layers(layer: Layer, seed: int, fused: bool) -> list[Any]:
+def _keras_layers(layer: Layer, shape: Shape, seed: int, fused: bool) -> list[Any]:
     from keras import initializers, layers
 
     if isinstance(layer, Drop):
         return [layers.Dropout(layer.rate, seed=seed, name=layer.name)]
     if isinstance(layer, Join):
         return [layers.Concatenate(name=layer.name)]
+    if isinstance(layer, Residual):
+        return [layers.Add(name=layer.name), layers.LeakyReLU(0.25, name=f"{layer.name}_prelu")]
+    if isinstance(layer, Sign):
+        return []
+    if isinstance(layer, Columns):
+        return [layers.Reshape(shape, name=layer.name)]
     if isinstance(layer, GlobalPool):
         return [layers.GlobalAveragePooling2D(name=layer.name)]
     if isinstance(layer, Flatten):

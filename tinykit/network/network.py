@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tinykit.network import shapes
 from tinykit.network.exits import Exit, Mode, full_mode
-from tinykit.network.ops import Op, Tensor
+from tinykit.network.ops import Op, Tensor, Weighted
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,21 @@ class Network:
     def macs(self) -> int:
         """Multiply-accumulates of one inference, those on padding included."""
         return sum(self.macs_by_op().values())
+
+    def ace_by_op(self) -> dict[str, int]:
+        """Arithmetic computation effort by operator (Zhang et al., arXiv:2112.00133, section 3.1).
+
+        That is multiply-accumulates * bits of a weight * bits of an input, padding included.
+        """
+        return {
+            op.name: macs * op.weight_bits * self.tensor(op.inputs[0]).bits
+            for op, macs in zip(self.ops, self.macs_by_op().values(), strict=True)
+            if isinstance(op, Weighted)
+        }
+
+    def ace(self) -> int:
+        """Arithmetic computation effort of one inference."""
+        return sum(self.ace_by_op().values())
 
     def parameter_bytes(self) -> int:
         """Bytes of all weights, packed at their width, and biases."""

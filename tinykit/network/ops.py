@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 
 BoolArray = NDArray[np.bool_]
 
-Bits = Literal[2, 4, 8]
+Bits = Literal[1, 2, 4, 8]
 
 
 def integer_range(bits: int) -> tuple[int, int]:

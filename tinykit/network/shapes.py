@@ -19,6 +19,7 @@ from tinykit.network.ops import (
     Pad,
     ResizeNearest,
     Softmax,
+    Threshold,
     Transpose,
     Weighted,
     Windowed,
@@ -106,7 +107,12 @@ def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
 
 
 def macs(op: Op, result_shape: Shape) -> int:
-    """Multiply-accumulates of one inference, those on padding included; 0 without weights."""
+    """Multiply-accumulates of one inference, those on padding included; 0 without weights.
+
+    A depthwise convolution over single pixels that ends in a threshold only compares.
+    """
+    if isinstance(op, DepthwiseConv2D) and isinstance(op.requantize, Threshold):
+        return 0 if op.weight.shape[:2] == (1, 1) else math.prod(result_shape[:2]) * op.weight.size
     if isinstance(op, Dense):
         return int(op.weight.size)
     if isinstance(op, Conv2D | DepthwiseConv2D):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tinykit.models.blueprint import (
+    Columns,
     Conv,
     Depthwise,
     Drop,
@@ -18,23 +19,32 @@ from tinykit.models.blueprint import (
     Join,
     Linear,
     Pool,
+    Residual,
+    Sign,
     same_padding,
 )
 from tinykit.network import Exit, Network
 from tinykit.network.ops import (
+    Add,
     AvgPool2D,
     Concat,
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Lookup,
     MaxPool2D,
     Op,
+    Requantize,
     Reshape,
     Tensor,
+    Threshold,
     integer_range,
 )
-from tinykit.network.requantize import requantize_from_scales
+from tinykit.network.requantize import add_rescale, fold_batch_norm, requantize_from_scales
+from tinykit.network.validate import accumulator_bounds
+from tinykit.quantize.binary import BinaryWeights
 from tinykit.quantize.qat import QatModel, QuantizedLinear
+from tinykit.quantize.residual import quartered
 
 FloatArray = NDArray[np.float64]
 
@@ -114,8 +124,50 @@ class _Chain:
                 kind(layer.name, (now.name,), layer.name, size, (0, 0, 0, 0), size),
                 self._tensor_like(now, layer.name, shape),
             )
+        elif isinstance(layer, Sign):
+            least = self.model.threshold(layer.name).least(now.scale, now.zero_point)
+            flip = np.zeros(least.shape, np.bool_)
+            self._binarize(layer.name, now, Threshold(least - np.int32(now.zero_point), flip))
+        elif isinstance(layer, Residual):
+            self._add_residual(layer.name, inputs)
+        elif isinstance(layer, Columns):
+            row = (now.shape[0], 1, now.shape[1] * now.shape[2])
+            self._append(
+                Reshape(layer.name, (now.name,), layer.name),
+                self._tensor_like(now, layer.name, row),
+            )
         else:
             self._flatten(layer.name, now)
+
+    def _add_residual(self, name: str, inputs: list[Tensor]) -> None:
+        """The sum, and the quarters of what is negative, on one grid."""
+        scale = float(self.model.addition(name).output_quantizer.scale_value()[0])
+        low, high = integer_range(8)
+        total = Tensor(f"{name}_sum", inputs[0].shape, 8, scale, 0)
+        names = (inputs[0].name, inputs[1].name)
+        step = add_rescale((inputs[0].scale, inputs[1].scale), scale, low=low, high=high)
+        self._append(Add(total.name, names, total.name, step), total)
+        self._append(
+            Lookup(name, (total.name,), name, quartered()),
+            self._tensor_like(total, name, total.shape),
+        )
+
+    def _binarize(self, name: str, now: Tensor, step: Threshold) -> None:
+        """One bit for each value of `now`, whose levels are the accumulator."""
+        channels = now.shape[-1]
+        op = DepthwiseConv2D(
+            name=name,
+            inputs=(now.name,),
+            output=name,
+            stride=(1, 1),
+            padding=(0, 0, 0, 0),
+            weight=np.ones((1, 1, channels), np.int8),
+            weight_bits=2,
+            weight_scale=np.ones(1),
+            bias=np.zeros(channels, np.int32),
+            requantize=step,
+        )
+        self._append(op, Tensor(name, now.shape, 1, 1.0, 0))
 
     def _flatten(self, name: str, now: Tensor) -> None:
         row = self._tensor_like(now, name, (int(np.prod(now.shape)),))
@@ -135,34 +187,97 @@ class _Chain:
         shape = self.model.blueprint.shapes()[layer.name]
         out = Tensor(layer.name, shape, spec.bits, scale, spec.zero_point)
         weight, weight_scale, bias = integers(part, now.scale)
-        low, high = integer_range(out.bits)
-        common: dict[str, Any] = {
-            "name": layer.name,
-            "inputs": (now.name,),
-            "output": layer.name,
-            "weight_bits": part.bits.weights,
-            "weight_scale": weight_scale,
-            "bias": bias,
-            "requantize": requantize_from_scales(
-                now.scale,
-                weight_scale,
-                out.scale,
-                channels=shape[-1],
-                low=low,
-                high=high,
-                float32_product=isinstance(layer, Linear),
-            ),
-        }
-        if isinstance(layer, Linear):
-            self._append(Dense(weight=weight.T.copy(), **common), out)
+        if out.bits == 1:
+            self._add_one_bit(part, now, out, weight, weight_scale)
             return
-        common["stride"] = layer.stride
-        common["padding"] = _padding(layer, now.shape)
-        if isinstance(layer, Conv):
-            hwio = np.ascontiguousarray(weight.transpose(3, 0, 1, 2))
-            self._append(Conv2D(weight=hwio, **common), out)
-        else:
-            self._append(DepthwiseConv2D(weight=weight, **common), out)
+        low, high = integer_range(out.bits)
+        step = requantize_from_scales(
+            now.scale,
+            weight_scale,
+            out.scale,
+            channels=shape[-1],
+            low=low,
+            high=high,
+            float32_product=isinstance(layer, Linear),
+        )
+        self._append(_weighted(part, now, weight, weight_scale, bias, step), out)
+
+    def _add_one_bit(
+        self,
+        part: QuantizedLinear,
+        now: Tensor,
+        out: Tensor,
+        weight: NDArray[np.int8],
+        weight_scale: FloatArray,
+    ) -> None:
+        """A layer whose batch normalisation and sign are one integer threshold a channel.
+
+        Where its input is wider than one bit, the threshold goes into the bias and the accumulator,
+        clamped to 8 bits, keeps its sign for a comparison of its own.
+        """
+        zeros = np.zeros(out.shape[-1], np.int32)
+        step = threshold(part, now.scale)
+        op = _weighted(part, now, weight, weight_scale, zeros, step)
+        if now.bits == 1:
+            self._append(op, out)
+            return
+        # What no sum reaches or every sum reaches, just so.
+        bound = accumulator_bounds(op, now) + 1
+        least = np.clip(step.threshold.astype(np.int64), -bound, bound).astype(np.int32)
+        # A factor of one: 2^30 * 2^(1 - 31).
+        unit = np.ones(out.shape[-1], np.int32)
+        same = Requantize(unit << 30, unit, *integer_range(8))
+        wide = Tensor(f"{out.name}_sum", out.shape, 8, float(np.mean(now.scale * weight_scale)), 0)
+        self._append(_weighted(part, now, weight, weight_scale, -least, same, wide.name), wide)
+        self._binarize(out.name, wide, Threshold(zeros, step.flip))
+
+
+def _weighted(
+    part: QuantizedLinear,
+    now: Tensor,
+    weight: NDArray[np.int8],
+    weight_scale: FloatArray,
+    bias: NDArray[np.int32],
+    step: Requantize | Threshold,
+    name: str = "",
+) -> Conv2D | DepthwiseConv2D | Dense:
+    """The operator of a layer; `name` where it is not the layer's."""
+    layer, bits = part.blueprint, part.bits.weights
+    common: dict[str, Any] = {
+        "name": name or layer.name,
+        "inputs": (now.name,),
+        "output": name or layer.name,
+        # Two bits hold -1 and 1 where the input is wider than one.
+        "weight_bits": 2 if bits == 1 and now.bits > 1 else bits,
+        "weight_scale": weight_scale,
+        "bias": bias,
+        "requantize": step,
+    }
+    if isinstance(layer, Linear):
+        return Dense(weight=weight.T.copy(), **common)
+    common["stride"] = layer.stride
+    common["padding"] = _padding(layer, now.shape)
+    if isinstance(layer, Conv):
+        return Conv2D(weight=np.ascontiguousarray(weight.transpose(3, 0, 1, 2)), **common)
+    return DepthwiseConv2D(weight=weight, **common)
+
+
+def threshold(part: QuantizedLinear, scale_in: float) -> Threshold:
+    """The threshold on the sum of a layer's weights, as `integers` gives them, without bias.
+
+    +1 where `gain * (scale_in * weight scale * sum) + bias >= 0`; a negative gain is in the signs
+    of the weights.
+    """
+    folded = part.folded(tf.constant([scale_in], tf.float32))
+    zero = np.zeros(folded.bias.shape)
+    return fold_batch_norm(
+        np.abs(np.asarray(folded.gain, np.float64)),
+        np.asarray(folded.bias, np.float64),
+        zero,
+        zero + 1.0,
+        eps=0.0,
+        acc_scale=scale_in * part.weight_quantizer.scale_value(folded.kernel),
+    )
 
 
 def integers(
@@ -181,7 +296,9 @@ def integers(
     weight = part.weight_quantizer.levels(folded.kernel)
     own = part.weight_quantizer.scale_value(folded.kernel)
     natural = np.abs(gain) * scale_in * own
-    alive = natural >= step * (1 - 1e-5)
+    # One bit has no 0; what such a channel adds is below all rounding anyway.
+    binary = isinstance(part.weight_quantizer, BinaryWeights)
+    alive = binary | (natural >= step * (1 - 1e-5))
     signed = (weight * np.where(gain < 0, -1, 1) * alive).astype(np.int8)
     weight_scale = _float32(own if len(own) == 1 and np.all(gain == 1) else step / scale_in)
     return signed, weight_scale, bias

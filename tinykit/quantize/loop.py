@@ -29,7 +29,7 @@ from tinykit.quantize.augment import Augment
 _EVAL_BATCH = 512
 _STEPS = 16
 _CLIP_NORM = 5.0
-_UNDECAYED = ("gamma", "beta", "bias", "log_step", "alpha", "choice")
+_UNDECAYED = ("gamma", "beta", "bias", "log_step", "alpha", "choice", "threshold")
 INTERRUPTED = 130
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Part = Literal["train", "validation", "test"]
 _CALIBRATION_CLIPS = 512
 # Keeps the stages' random streams apart.
-_FLOAT, _QAT, _TEACHER = 0, 1_000_003, 2_000_003
+_FLOAT, _QAT, _TEACHER, _BITS = 0, 1_000_003, 2_000_003, 3_000_003
 TEACHER = "teacher.keras"
 # Ternary weights start far from the float network and need this many times the epochs.
 _NARROW = 3
@@ -269,9 +269,17 @@ class Work:
         how = self.recipe.quantization
         model = QatModel(self.blueprint, how.parsed(), self._schemes(), self.features.scale)
         model.load(float_model)
-        model.calibrate(self.calibration(), untrained=untrained)
+        if model.thresholds and self.recipe.task == "kws":
+            model.keep_silent(self._silence())
+        teacher = float_model if how.distill and not untrained else None
         if not untrained and any(part.bits.weights == 2 for part in model.parts):
             how = replace(how, epochs=_NARROW * how.epochs, freeze=_NARROW * how.freeze)
+        if any(part.bits.weights == 1 for part in model.parts):
+            if how.binary_epochs and not untrained:
+                self._wide_weights(model, how, checkpoint, teacher)
+            # A sign does not feel how large a weight is, and decay only makes it change more often.
+            how = replace(how, weight_decay=0.0)
+        model.calibrate(self.calibration(), untrained=untrained)
         history = loop.fit(
             model,
             self.material(),
@@ -279,9 +287,35 @@ class Work:
             checkpoint=checkpoint,
             resume=self.resume,
             augment=self.augment(),
-            teacher=float_model if how.distill and not untrained else None,
+            teacher=teacher,
         )
         return model, history
+
+    def _wide_weights(
+        self, model: Any, how: Quantization, checkpoint: Path | None, teacher: Any
+    ) -> None:
+        """The first of two stages: values have one bit, weights do not yet (arXiv:2003.11535)."""
+        from tinykit.quantize import loop
+
+        model.keep_weights(True)
+        model.calibrate(self.calibration())
+        first = replace(how, epochs=how.binary_epochs, freeze=0)
+        aside = None if checkpoint is None else checkpoint.with_stem(f"{checkpoint.stem}-first")
+        loop.fit(
+            model,
+            self.material(),
+            self.fit("bits", first, self.recipe.seed + _BITS),
+            checkpoint=aside,
+            resume=self.resume,
+            augment=self.augment(),
+            teacher=teacher,
+        )
+        model.keep_weights(False)
+
+    def _silence(self) -> NDArray[np.float32]:
+        """Features of a clip of zeros, (1, *shape), in reals."""
+        clip = np.zeros((1, self.frontend.input_length), np.int16)
+        return self.frontend.integer(clip).astype(np.float32) * np.float32(self.features.scale)
 
     def _schemes(self) -> Schemes:
         from tinykit.quantize.qat import Schemes
@@ -485,7 +519,7 @@ def _float_history(source: Path) -> dict[str, Any]:
 
 
 def _network_summary(network: Network) -> dict[str, Any]:
-    return {"digest": network.digest, "macs": network.macs()}
+    return {"digest": network.digest, "macs": network.macs(), "ace": network.ace()}
 
 
 def _keep_samples(run: Path, dataset: Dataset) -> None:

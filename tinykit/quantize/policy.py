@@ -3,7 +3,8 @@
 
 A policy is a default and exceptions by layer name. As is usual in the literature (QNN, PACT, LSQ),
 the weights of the first and the last layer stay at 8 bits unless the recipe says otherwise, because
-they are few and cost the most accuracy. The network's logits are always 8 bits wide.
+they are few and cost the most accuracy. The network's logits are always 8 bits wide. Where one bit
+can go depends on the network: see `tinykit.quantize.one_bit`.
 
 Text form: "w4a8", or with exceptions "w4a8,pw*=w2a8,dw1=w8a4"; the last match wins.
 """
@@ -19,6 +20,8 @@ from tinykit.errors import TinykitError
 from tinykit.network.ops import Bits
 
 WIDTHS: tuple[Bits, ...] = (8, 4, 2)
+"""What a search may choose from; a policy may besides ask for one bit."""
+ONE: Bits = 1
 ALIASES = {"int8": "w8a8"}
 _FORM = re.compile(r"w(\d+)a(\d+)")
 
@@ -100,7 +103,7 @@ def parse_policy(
         where: for errors.
 
     Raises:
-        TinykitError: not of this form, or a width that is not 8, 4 or 2.
+        TinykitError: not of this form, or a width that is not 8, 4, 2 or 1.
     """
     head, *tail = [part.strip() for part in text.split(",")]
     rules: list[tuple[str, LayerBits]] = []
@@ -125,11 +128,11 @@ def _layer_bits(text: str, key: str, where: str | None) -> LayerBits:
 
 
 def _width(bits: int, key: str, where: str | None) -> Bits:
-    for width in WIDTHS:
+    for width in (*WIDTHS, ONE):
         if bits == width:
             return width
     raise TinykitError(
         f"{key}: no kernel takes {bits}-bit integers.",
         where=where,
-        remedy="Use 8, 4 or 2 bits.",
+        remedy="Use 8, 4 or 2 bits, or 1.",
     )

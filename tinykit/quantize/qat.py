@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tinykit.errors import TinykitError
 from tinykit.models.blueprint import (
     Blueprint,
+    Columns,
     Conv,
     Depthwise,
     Drop,
@@ -31,11 +32,18 @@ from tinykit.models.blueprint import (
     Layer,
     Linear,
     Pool,
+    Residual,
+    Sign,
     Weighted,
+    same_padding,
 )
 from tinykit.models.keras_model import BN_EPSILON, BN_MOMENTUM
+from tinykit.quantize.binary import BinaryActivation, BinaryWeights
+from tinykit.quantize.grid import BITS, Grid
+from tinykit.quantize.one_bit import fitted
 from tinykit.quantize.policy import LayerBits, Policy
 from tinykit.quantize.quantizer import Quantizer, Spec
+from tinykit.quantize.residual import Addition, Thresholds
 from tinykit.quantize.schemes import scheme
 
 # The largest bias, in accumulator steps. A channel that BN nearly switches off would need more;
@@ -51,15 +59,6 @@ class Schemes:
     weights: str = "lsq"
     activations: str = "lsq"
     granularity: str = "channel"
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The levels an activation lies on: real = scale * level, stored = level + zero_point."""
-
-    scale: Any
-    zero_point: int
-    bits: int
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,20 @@ class QuantizedLinear(keras.layers.Layer):
         super().__init__(name=layer.name)
         self.blueprint = layer
         self.bits = bits
-        self.live = how.granularity == "channel" and not isinstance(layer, Linear)
+        # A sign has no scale: that of a channel is what its batch normalisation is for.
+        each = how.granularity == "channel" or bits.weights == 1
+        self.live = each and not isinstance(layer, Linear)
         # TFLite's dense layers take one weight scale.
         scales = channels[1] if self.live else 1
-        self.weight_quantizer: Quantizer = scheme(how.weights)(
+        weights = BinaryWeights if bits.weights == 1 else scheme(how.weights)
+        self.weight_quantizer: Quantizer = weights(
             Spec("weight", bits.weights, scales), name="weight"
         )
-        spec = Spec("relu" if layer.relu else "signed", bits.activations)
+        one_bit = bits.activations == 1
+        spec = Spec("relu" if layer.relu and not one_bit else "signed", bits.activations)
         if beside is None:
-            self.output_quantizer: Quantizer = scheme(how.activations)(spec, name="output")
+            activations = BinaryActivation if one_bit else scheme(how.activations)
+            self.output_quantizer: Quantizer = activations(spec, name="output")
         elif beside.output_quantizer.spec == spec:
             self.output_quantizer = beside.output_quantizer
         else:
@@ -141,9 +145,9 @@ class QuantizedLinear(keras.layers.Layer):
         folded = self._fold_kernel()[0]
         self.weight_quantizer.initialise(np.asarray(folded, np.float64))
 
-    def measure(self, x: Any) -> None:
+    def measure(self, x: Any, grid: Grid) -> None:
         """Take the statistics of batch normalisation from the inputs x."""
-        y = self._apply(x, self.weight_quantizer(tf.convert_to_tensor(self.kernel)))
+        y = self._apply(x, self.weight_quantizer(tf.convert_to_tensor(self.kernel)), grid)
         mean, variance = tf.nn.moments(y, [0, 1, 2])
         self.mean.assign(mean)
         self.variance.assign(variance)
@@ -160,9 +164,12 @@ class QuantizedLinear(keras.layers.Layer):
         """What the output quantizer rounds: BN and bias applied, ReLU not (levels start at 0)."""
         if live:
             kernel = self.weight_quantizer(tf.convert_to_tensor(self.kernel))
-            return self._batch_normalised(self._apply(x, kernel))
+            return self._batch_normalised(self._apply(x, kernel, grid))
         folded = self.folded(grid.scale)
-        y = self._apply(x, self.weight_quantizer(folded.kernel))
+        y = self._apply(x, self.weight_quantizer(folded.kernel), grid)
+        if self.bits.activations == 1:
+            # A threshold takes the bias as it is.
+            return y * folded.gain + folded.bias
         bias = _round(folded.bias / tf.stop_gradient(folded.step)) * tf.stop_gradient(folded.step)
         return y * folded.gain + bias
 
@@ -170,7 +177,7 @@ class QuantizedLinear(keras.layers.Layer):
         """Fake-quantised output of `x`, which lies on `grid`, and the output's grid."""
         live = live and training and self.live
         y = self.before_output(x, grid, live=live)
-        if not live:
+        if not live and self.bits.activations > 1:
             y = _rounded_once(y, self.folded(grid.scale).step, self.output_quantizer.scale(y))
         return self.output_quantizer(y, training=training), self.grid()
 
@@ -196,10 +203,12 @@ class QuantizedLinear(keras.layers.Layer):
         self.variance.assign(BN_MOMENTUM * self.variance + (1 - BN_MOMENTUM) * variance)
         return out
 
-    def _apply(self, x: Any, kernel: Any) -> Any:
+    def _apply(self, x: Any, kernel: Any, grid: Grid) -> Any:
         layer = self.blueprint
         if isinstance(layer, Linear):
             return tf.matmul(x, kernel)
+        if isinstance(layer, Conv) and grid.bits == 1 and layer.padding == "same":
+            return tf.nn.conv2d(_bordered(layer, x), kernel, layer.stride, "VALID")
         if isinstance(layer, Conv):
             return tf.nn.conv2d(x, kernel, layer.stride, layer.padding.upper())
         strides = (1, *layer.stride, 1)
@@ -215,7 +224,7 @@ class QatModel(keras.Model):
         self.input_scale = float(np.float32(input_scale))
         # Whether BN follows the batches in training; the last epochs train with it frozen.
         self.live = True
-        bits = policy.assign([layer.name for layer in blueprint.weighted()], blueprint.exits)
+        bits = fitted(blueprint, policy)
         shapes, inputs = blueprint.shapes(), blueprint.input_shapes()
         parts: list[QuantizedLinear] = []
         for layer in blueprint.weighted():
@@ -223,6 +232,16 @@ class QatModel(keras.Model):
             beside = self._beside(layer.name, parts)
             parts.append(QuantizedLinear(layer, channels, bits[layer.name], how, beside))
         self.parts = parts
+        self.thresholds = [
+            Thresholds(layer, inputs[layer.name][-1])
+            for layer in blueprint.layers
+            if isinstance(layer, Sign)
+        ]
+        self.additions = [
+            Addition(layer.name, how.activations)
+            for layer in blueprint.layers
+            if isinstance(layer, Residual)
+        ]
 
     def build(self, input_shape: Any) -> None:
         """All weights exist from the start."""
@@ -246,6 +265,33 @@ class QatModel(keras.Model):
         """The weighted layer `name`."""
         return next(part for part in self.parts if part.name == name)
 
+    def threshold(self, name: str) -> Thresholds:
+        """The thresholds of the Sign `name`."""
+        return next(one for one in self.thresholds if one.name == name)
+
+    def addition(self, name: str) -> Addition:
+        """The Residual `name`."""
+        return next(one for one in self.additions if one.name == name)
+
+    def keep_weights(self, passes: bool) -> None:
+        """Leave weights of one bit as they are, or not: the two stages of binary training."""
+        for part in self.parts:
+            if isinstance(part.weight_quantizer, BinaryWeights):
+                part.weight_quantizer.passes = passes
+
+    def keep_silent(self, x: NDArray[np.float32]) -> None:
+        """Let thresholds on the features themselves stay above those of silence.
+
+        Args:
+            x: float32 (1, *input_shape), what silence gives, in reals.
+        """
+        shapes, sources = {"": x.shape[1:], **self.blueprint.shapes()}, self.blueprint.sources()
+        direct = {"", *(o.name for o in self.blueprint.layers if isinstance(o, Columns))}
+        for one in self.thresholds:
+            source = sources[one.name][0]
+            if source in direct:
+                one.floor.assign(x.reshape(-1, shapes[source][-1]).max(axis=0) + self.input_scale)
+
     def load(self, float_model: Any) -> None:
         """Start from the float model's weights."""
         for part in self.parts:
@@ -268,6 +314,12 @@ class QatModel(keras.Model):
         """
         return self._walk(x, training=training)
 
+    @property
+    def binary(self) -> bool:
+        """Whether some values or weights have one bit."""
+        narrow = any(1 in (part.bits.weights, part.bits.activations) for part in self.parts)
+        return narrow or bool(self.thresholds)
+
     def input_grid(self) -> Grid:
         """The grid of the features."""
         return Grid(tf.constant([self.input_scale], tf.float32), 0, 8)
@@ -279,7 +331,12 @@ class QatModel(keras.Model):
         if isinstance(layer, Conv | Depthwise | Linear):
             part = self.part(layer.name)
             return part.forward(x, grid, training=training, live=self.live)
-        return (x if isinstance(layer, Drop | Join) else _shape_only(layer, x, grid)), grid
+        if isinstance(layer, Sign):
+            return self.threshold(layer.name)(x), BITS
+        if isinstance(layer, Drop | Join | Residual):
+            # Of what reads several layers, the caller has made one value.
+            return x, grid
+        return _shape_only(layer, x, grid), grid
 
     def _walk(
         self, x: Any, *, training: bool, calibrate: bool = False, untrained: bool = False
@@ -291,10 +348,18 @@ class QatModel(keras.Model):
             x, grid = inputs[0]
             if isinstance(layer, Join):
                 x = tf.concat([one for one, _ in inputs], axis=-1)
+            if calibrate and isinstance(layer, Sign):
+                self.threshold(layer.name).initialise(np.asarray(x, np.float64))
+            if isinstance(layer, Residual):
+                addition = self.addition(layer.name)
+                if calibrate:
+                    addition.initialise(x + inputs[1][0])
+                values[layer.name] = addition.forward(x, inputs[1][0], training), addition.grid()
+                continue
             if calibrate and isinstance(layer, Conv | Depthwise | Linear):
                 part = self.part(layer.name)
-                if untrained and part.live:
-                    part.measure(x)
+                if part.live and (untrained or self.binary):
+                    part.measure(x, grid)
                 y = part.before_output(x, grid, live=False)
                 # A shared one is calibrated on the first layer that has it.
                 if id(part.output_quantizer) not in started:
@@ -306,7 +371,15 @@ class QatModel(keras.Model):
         return logits if self.blueprint.exits else logits[0]
 
 
-def _shape_only(layer: Pool | GlobalPool | Flatten, x: Any, grid: Grid) -> Any:
+def _bordered(layer: Conv, x: Any) -> Any:
+    """`x` of one bit with the border that SAME padding asks for, of -1 as on the device."""
+    sides = [same_padding(x.shape[1 + i], layer.kernel[i], layer.stride[i]) for i in (0, 1)]
+    return tf.pad(x, [(0, 0), *sides, (0, 0)], constant_values=-1.0)
+
+
+def _shape_only(layer: Pool | GlobalPool | Flatten | Columns, x: Any, grid: Grid) -> Any:
+    if isinstance(layer, Columns):
+        return tf.reshape(x, [-1, x.shape[1], 1, x.shape[2] * x.shape[3]])
     if isinstance(layer, Flatten):
         return tf.reshape(x, [-1, int(np.prod(x.shape[1:]))])
     if isinstance(layer, GlobalPool):

@@ -32,7 +32,7 @@ class Spec:
     Attributes:
         kind: "weight" is symmetric without the lowest integer (2 bits: -1, 0, 1); "relu" has
             levels from 0; "signed" is symmetric with zero point 0.
-        bits: 8, 4 or 2.
+        bits: 8, 4, 2 or 1; one bit holds -1 and 1.
         channels: number of scales; 1 for the whole tensor. They lie along the last axis.
     """
 
@@ -43,6 +43,8 @@ class Spec:
     @property
     def low(self) -> int:
         """Lowest level."""
+        if self.bits == 1:
+            return -1
         return {
             "weight": -(1 << (self.bits - 1)) + 1,
             "relu": 0,
@@ -52,12 +54,14 @@ class Spec:
     @property
     def high(self) -> int:
         """Highest level."""
+        if self.bits == 1:
+            return 1
         return (1 << self.bits) - 1 if self.kind == "relu" else (1 << (self.bits - 1)) - 1
 
     @property
     def zero_point(self) -> int:
         """The stored integer of level 0."""
-        return -(1 << (self.bits - 1)) if self.kind == "relu" else 0
+        return -(1 << (self.bits - 1)) if self.kind == "relu" and self.bits > 1 else 0
 
 
 class Quantizer(keras.layers.Layer):

@@ -231,7 +231,7 @@ def _layers(network: Network, boards: tuple[BoardResult, ...]) -> tuple[Layer, .
         for board in boards
         if not board.stale
     }
-    layers = []
+    layers, effort = [], network.ace_by_op()
     for op, row in zip(network.ops, summary(network), strict=True):
         bits = network.tensor((*op.inputs, op.output)[0]).bits
         layers.append(
@@ -244,7 +244,7 @@ def _layers(network: Network, boards: tuple[BoardResult, ...]) -> tuple[Layer, .
                 input_bits=bits,
                 activation_bits=row.activation_bits,
                 macs=row.macs,
-                ace=row.macs * (row.weight_bits or 0) * bits,
+                ace=effort.get(row.name, 0),
                 weight_bytes=row.weight_bytes,
                 parameter_bytes=row.parameter_bytes,
                 instructions={
