@@ -91,9 +91,10 @@ class Bank:
                 found[first : first + len(part), :, index] = e.reshape(len(part), hops, -1).max(2)
         return found
 
-    def _windows(self, x: Int16Array, noise: FloatArray | float = 0.0) -> Float32Array:
+    def _windows(self, x: Int16Array, noise: Float32Array | None = None) -> Float32Array:
         whole = x.shape[1] // self.hop * self.hop
-        return windows(x[:, :whole] / FULL_SCALE + noise, block_of(self.hop))
+        sound = x[:, :whole] * np.float32(1.0 / FULL_SCALE)
+        return windows(sound if noise is None else sound + noise, block_of(self.hop))
 
     def _envelope(
         self,
@@ -104,8 +105,9 @@ class Bank:
     ) -> Float32Array:
         """Filter `index`: (clips, blocks, block)."""
         if rng is not None and self.noise is not None:
-            rms = self.noise[index] * np.sqrt(self.rate / 2.0)
+            rms = np.float32(self.noise[index] * np.sqrt(self.rate / 2.0))
             whole = x.shape[1] // self.hop * self.hop
-            shared = self._windows(x, rms * rng.standard_normal((len(x), whole)))
+            white = rng.standard_normal((len(x), whole), dtype=np.float32)
+            shared = self._windows(x, rms * white)
         y = self._filters[index].run(self._windows(x) if shared is None else shared)
         return self._detector.run(np.abs(y, out=y))

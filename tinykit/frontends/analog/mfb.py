@@ -10,23 +10,22 @@ an ideal op-amp (G. Deliyannis, "High-Q factor circuit with reduced sensitivity"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinykit.frontends.analog.response import Response
-from tinykit.frontends.analog.series import nearest, neighbours
+from tinykit.frontends.analog.series import neighbours
 from tinykit.frontends.fixed import FloatArray
 
 #: Feedback resistors near this, ohm: the current is small, and stray capacitance still harmless.
 _FEEDBACK_OHM = 680e3
 #: Capacitors come in fewer values than resistors.
-_CAPACITOR_SERIES = "E6"
+_CAPACITOR_SERIES = "E12"
 _SMALLEST_FARAD = 100e-12
 _BOLTZMANN = 1.380649e-23
-#: How many values around each ideal resistor are tried.
+#: How many values around each ideal part are tried.
 _TRIED = 3
 
 
@@ -100,15 +99,21 @@ class Mfb:
         return np.sqrt(amplified + node + feedback)
 
 
-def exact(wanted: Response) -> Mfb:
-    """Stages with ideal resistors around capacitors of the E6 series.
+def _capacitors(wanted: Response, count: int) -> FloatArray:
+    """(filters, count) farad: values with which the feedback resistor is near its size."""
+    ideal = wanted.quality / (np.pi * wanted.centre * _FEEDBACK_OHM)
+    return np.maximum(neighbours(ideal, _CAPACITOR_SERIES, count), _SMALLEST_FARAD)
+
+
+def exact(wanted: Response, capacitor: FloatArray | None = None) -> Mfb:
+    """Stages with ideal resistors around capacitors of the E12 series.
 
     Args:
         wanted: gains at most 2 Q^2.
+        capacitor: (filters,) farad, instead.
     """
+    c = _capacitors(wanted, 1)[:, 0] if capacitor is None else capacitor
     angular = 2.0 * np.pi * wanted.centre
-    ideal = 2.0 * wanted.quality / (angular * _FEEDBACK_OHM)
-    c = np.maximum(nearest(ideal, _CAPACITOR_SERIES), _SMALLEST_FARAD)
     r3 = 2.0 * wanted.quality / (angular * c)
     r1 = r3 / (2.0 * wanted.gain)
     shunt = 2.0 * wanted.quality * angular * c - 1.0 / r1
@@ -118,24 +123,25 @@ def exact(wanted: Response) -> Mfb:
 
 
 def design(wanted: Response, series: str) -> Mfb:
-    """Stages of parts that are sold: resistors of `series`, capacitors of E6.
+    """Stages of parts that are sold: resistors of `series`, capacitors of E12.
 
-    Among the values around the ideal ones that triple is taken whose centre, in widths, quality
-    and gain are closest together.
+    Of the values around the ideal ones those are taken whose centre, in widths, quality and gain
+    are closest together.
     """
-    best = exact(wanted)
-    choices = [neighbours(r, series, _TRIED) for r in (best.r1, best.r2, best.r3)]
-    found: Mfb | None = None
-    least = np.full(len(best.c1), np.inf)
-    for picks in product(range(_TRIED), repeat=3):
-        r1, r2, r3 = (choice[:, pick] for choice, pick in zip(choices, picks, strict=True))
-        tried = Mfb(r1, r2, r3, best.c1, best.c2)
-        error = _distance(tried.ideal(), wanted)
-        better = error < least
-        least = np.where(better, error, least)
-        found = tried if found is None else _merged(better, tried, found)
-    assert found is not None
-    return found
+    tried = [
+        Mfb(*(choice[:, pick] for choice, pick in zip(choices, picks, strict=True)), one.c1, one.c2)
+        for one in (exact(wanted, c) for c in _capacitors(wanted, _TRIED).T)
+        for choices in [[neighbours(r, series, _TRIED) for r in (one.r1, one.r2, one.r3)]]
+        for picks in product(range(_TRIED), repeat=3)
+    ]
+    best = np.argmin([_distance(one.ideal(), wanted) for one in tried], axis=0)
+    columns = np.arange(len(best))
+    return Mfb(
+        *(
+            np.array([getattr(one, field.name) for one in tried])[best, columns]
+            for field in fields(Mfb)
+        )
+    )
 
 
 def _distance(found: Response, wanted: Response) -> FloatArray:
@@ -144,13 +150,3 @@ def _distance(found: Response, wanted: Response) -> FloatArray:
     gain = np.log(found.gain / wanted.gain)
     # A threshold makes good for a gain, nothing for a centre.
     return centre**2 + quality**2 + 0.1 * gain**2
-
-
-def _merged(first: NDArray[np.bool_], one: Mfb, other: Mfb) -> Mfb:
-    return Mfb(
-        np.where(first, one.r1, other.r1),
-        np.where(first, one.r2, other.r2),
-        np.where(first, one.r3, other.r3),
-        one.c1,
-        one.c2,
-    )

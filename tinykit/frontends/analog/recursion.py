@@ -30,7 +30,7 @@ def lfilter(b: ArrayLike, a: ArrayLike, x: NDArray, axis: int = 1) -> NDArray:  
     return found
 
 
-def windows(x: FloatArray, block: int) -> Float32Array:
+def windows(x: Float32Array, block: int) -> Float32Array:
     """Blocks with what is before them; (clips, blocks * block) -> (clips, blocks, block + 4).
 
     The last two columns are free for the outputs before a block.
