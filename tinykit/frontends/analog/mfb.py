@@ -10,7 +10,7 @@ an ideal op-amp (G. Deliyannis, "High-Q factor circuit with reduced sensitivity"
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -129,19 +129,18 @@ def design(wanted: Response, series: str) -> Mfb:
     are closest together.
     """
     tried = [
-        Mfb(*(choice[:, pick] for choice, pick in zip(choices, picks, strict=True)), one.c1, one.c2)
+        Mfb(r1, r2, r3, one.c1, one.c2)
         for one in (exact(wanted, c) for c in _capacitors(wanted, _TRIED).T)
-        for choices in [[neighbours(r, series, _TRIED) for r in (one.r1, one.r2, one.r3)]]
-        for picks in product(range(_TRIED), repeat=3)
+        for r1, r2, r3 in product(
+            *(neighbours(r, series, _TRIED).T for r in (one.r1, one.r2, one.r3))
+        )
     ]
     best = np.argmin([_distance(one.ideal(), wanted) for one in tried], axis=0)
-    columns = np.arange(len(best))
-    return Mfb(
-        *(
-            np.array([getattr(one, field.name) for one in tried])[best, columns]
-            for field in fields(Mfb)
-        )
-    )
+
+    def taken(name: str) -> FloatArray:
+        return np.array([getattr(one, name) for one in tried])[best, np.arange(len(best))]
+
+    return Mfb(taken("r1"), taken("r2"), taken("r3"), taken("c1"), taken("c2"))
 
 
 def _distance(found: Response, wanted: Response) -> FloatArray:
