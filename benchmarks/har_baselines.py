@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random forests on statistical features, on the splits of the searches: what networks must beat.
 
-    python benchmarks/har_baselines.py hapt [--seconds 2.56] [--seeds 3]
+    python benchmarks/har_baselines.py hapt [--seconds 2.56] [--seeds 3] [--out FILE]
 
+FILE, put as baselines.json into the folder of a search, adds the forests to its page.
 Features of a window, as int16: mean, deviation, least, largest and mean absolute difference of each
 channel and of each sensor's magnitude. Forests of several numbers of trees and depths are trained
 with scikit-learn and turned into C by emlearn (inline, int16), which is compiled for a Cortex-M4:
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.data import load_dataset
+from tinykit.files import write_atomic
 from tinykit.quantize.metrics import classification
 
 TREES_AND_DEPTHS = ((1, 3), (1, 6), (3, 4), (5, 6), (10, 6), (10, 9), (20, 9), (60, 12))
@@ -72,12 +74,14 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--seconds", type=float, default=2.56)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="JSON of validation scores by flash")
     options = parser.parse_args()
     rate = load_dataset(options.data).rate
     window = round(options.seconds * rate)
     data = load_dataset(options.data, window=window, step=window // 2)
     parts = {name: data.part(name) for name in ("train", "validation", "test")}
     x = {name: features(part.x) for name, part in parts.items()}
+    rows = []
     for trees, depth in TREES_AND_DEPTHS:
         scores: dict[str, list[float]] = {}
         size = 0
@@ -93,6 +97,10 @@ def main() -> None:
         row |= {"flash": size}
         row |= {key: round(float(np.mean(values)), 2) for key, values in scores.items()}
         print(json.dumps(row), flush=True)
+        score = row["validation macro_f1"] / 100
+        rows.append({"name": f"{trees} trees of {depth}", "flash": size, "macro_f1": score})
+    if options.out:
+        write_atomic(options.out, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

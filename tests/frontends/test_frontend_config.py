@@ -33,6 +33,13 @@ def test_config_round_trip(frontend: Frontend) -> None:
     assert from_config(config) == frontend
 
 
+@pytest.mark.parametrize("clip", [0.35, 0.5, 2.3])
+@pytest.mark.parametrize("kind", [Mfcc, LogMel, Imu])
+def test_scales_are_those_of_a_network(kind: type[Mfcc | LogMel | Imu], clip: float) -> None:
+    scale = kind(clip=clip).scale
+    assert scale == float(np.float32(scale))
+
+
 def test_fields_left_out_take_their_defaults() -> None:
     assert from_config({"kind": "mfcc", "upper_hz": 7000}) == Mfcc(upper_hz=7000.0)
 

@@ -12,7 +12,10 @@ from tests.importer.single import File
 from tests.importer.test_operators import OPERATORS
 from tinykit.errors import TinykitError
 from tinykit.importer import flatbuffer
+from tinykit.importer.calibrate import calibrate
+from tinykit.importer.float_run import FloatModel
 from tinykit.importer.lower import lower
+from tinykit.importer.narrowing import Narrowing
 from tinykit.importer.ptq import quantize
 from tinykit.importer.real_graph import real_graph
 from tinykit.importer.tflite_reader import parse_tflite
@@ -216,3 +219,39 @@ def test_shapes_of_other_ranks_are_not_joined() -> None:
     file.node("CONCATENATION", [x, row], y, "ConcatenationOptions", Axis=1)
     with pytest.raises(TinykitError, match="joins"):
         lower(parse_tflite(file.content(x, y)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_factors_beyond_float32_are_refused_without_a_warning() -> None:
+    file = File()
+    x, other = file.tensor((1, 4), 3e38), file.tensor((1, 4), 3e38, data=np.ones((1, 4), np.int8))
+    y = file.tensor((1, 4), 1e-3)
+    file.node("MUL", [x, other], y, "MulOptions")
+    with pytest.raises(TinykitError, match="MUL"):
+        lower(parse_tflite(file.content(x, y)))
+
+
+def narrow_layer(size: float) -> None:
+    """Quantize a layer whose weights are all `size`, and give it weights of 4 bits."""
+    file = File()
+    x, y = (file.tensor((1, side), None, dtype="float32") for side in (4, 2))
+    weight = file.tensor((2, 4), None, data=np.full((2, 4), size, np.float32), dtype="float32")
+    file.node("FULLY_CONNECTED", [x, weight, -1], y, "FullyConnectedOptions")
+    model = FloatModel(parse_tflite(file.content(x, y)))
+    data = np.ones((2, 4), np.float32)
+    whole = quantize(model.graph, calibrate(model, data, "mse"))
+    work = Narrowing(model, None, whole, data, 4, "adaround")
+    network = lower(work.run({node.name for node in whole.nodes})[0]).network
+    interpret(network, np.zeros((1, 4), np.int8))
+
+
+@pytest.mark.parametrize("size", [1e-45, 1e-38, 1e-33, 1e30])
+@pytest.mark.filterwarnings("error")
+def test_weights_near_the_ends_of_float32_are_run(size: float) -> None:
+    narrow_layer(size)
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_whose_sums_leave_float32_are_refused_without_a_warning() -> None:
+    with pytest.raises(TinykitError, match="not finite"):
+        narrow_layer(3e38)

@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import numpy as np
 import pytest
 
 from tinykit.errors import TinykitError
-from tinykit.network import Network
-from tinykit.network.sample import ds_cnn
+from tinykit.network import Expected, Mode, Network
+from tinykit.network.sample import adaptive_cnn, ds_cnn
 from tinykit.report import collect, load_report, render_html, write_report
 
 LABELS = ("yes", "no", "up", "down", "left", "right", "stop", "go", "silence", "unknown")
@@ -393,3 +394,20 @@ def test_importing_the_report_loads_nothing_heavy() -> None:
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_modes_are_a_curve_and_a_table(tmp_path: Path) -> None:
+    made = adaptive_cnn(modes=0)
+    ends = len(made.exits) + 1
+    shares = tuple([1 / ends] * ends)
+    modes = [
+        Mode(name, ((threshold,),) * (ends - 1), Expected(score, score, cost, shares, "host"))
+        for name, threshold, score, cost in [("full", 255, 0.9, 9e4), ("fastest", 0, 0.8, 3e4)]
+    ]
+    replace(made, modes=tuple(modes)).save(tmp_path / "network.tkn")
+    report = collect(tmp_path)
+    assert [mode.name for mode in report.modes] == ["full", "fastest"]
+    page = render_html(report)
+    assert page.count("full: 90.00 %, 90") == 2
+    assert page.count("fastest: 80.00 %, 30") == 2
+    assert 'id="modes"' not in render_html(replace(report, modes=()))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,23 @@ def test_networks_of_the_front_are_run_folders(folder: Path) -> None:
 def test_show_gives_the_front_again(folder: Path) -> None:
     done = CliRunner().invoke(app, ["search", "show", str(folder), "--json"])
     assert json.loads(done.output)["front"] == load_front(folder)
+
+
+def test_the_page_has_every_network_and_baseline(folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "search"
+    shutil.copytree(folder, home)
+    forest = {"name": "5 trees <of> 6", "flash": 3000, "macro_f1": 0.5}
+    (home / "baselines.json").write_text(json.dumps([forest]))
+    assert CliRunner().invoke(app, ["search", "show", str(home)]).exit_code == 0
+    page = (home / "search.html").read_text()
+    assert page.count("<svg") == 4
+    assert page.count("5 trees &lt;of&gt; 6: 50.00 %") == 1
+    for row in load_front(home):
+        assert page.count(f"{row['folder']}: {100 * row['macro_f1']:.2f} %") == 4
+    (home / "baselines.json").write_text("[{}]")
+    done = CliRunner().invoke(app, ["search", "show", str(home)])
+    assert done.exit_code != 0
+    assert "baselines.json" in done.output
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,10 @@ def show_search(
     folder: Annotated[Path, typer.Argument(help="A folder that `tinykit search` made.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show the front of a finished search, and what phase 2 found around it."""
+    """Show the front of a finished search, and what phase 2 found around it; write search.html.
+
+    The page has the front as pictures, beside the classifiers of a baselines.json in the folder.
+    """
     from tinykit.search.har import load_front
     from tinykit.search.mixed import load_rows
 
@@ -123,12 +126,15 @@ def _workers(cluster: str | None, count: int | None) -> Iterator[Workers]:
 
 def _show(folder: Path, *, as_json: bool) -> None:
     from tinykit.search.har import load_front
+    from tinykit.search.page import write_page
 
     rows = load_front(folder)
+    page = write_page(folder)
     if as_json:
         show_json({"folder": folder, "front": rows})
         return
     show_front(f"Front of {folder}, best of validation", rows)
+    show(f"pictures: [bold]{page}[/bold]")
     show(f"networks: [bold]{folder}/pareto[/bold]   next: tinykit generate {folder}/pareto/...")
 
 

@@ -160,8 +160,8 @@ class SpectralFrontend(ABC):
 
     @property
     def scale(self) -> float:
-        """Spreads in one int8 step."""
-        return self.clip / 128.0
+        """Spreads in one int8 step; of float32, as scales of a Network's input are."""
+        return float(np.float32(self.clip / 128.0))
 
     @property
     def zero_point(self) -> int:

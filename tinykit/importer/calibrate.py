@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.importer.float_run import FloatModel
+from tinykit.importer.frame import beyond_float_is_infinite
 
 Method = Literal["minmax", "percentile", "mse"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -30,6 +31,7 @@ _FRACTIONS = 64
 _ROUNDS = 3
 
 
+@beyond_float_is_infinite
 def calibrate(
     model: FloatModel,
     x: NDArray[Any],
@@ -77,7 +79,8 @@ def calibrate(
     def count(name: str, values: NDArray[np.float32]) -> None:
         low, high = ends[name]
         if high - low >= LEAST_RANGE:
-            places = (values.reshape(-1) - np.float32(low)) * np.float32(_BINS / (high - low))
+            # In float64, where the two ends of float32 have a distance.
+            places = (values.reshape(-1).astype(np.float64) - low) * (_BINS / (high - low))
             bins = np.clip(places.astype(np.int32), 0, _BINS - 1)
             counts[name] += np.bincount(bins, minlength=_BINS)
 

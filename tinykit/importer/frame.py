@@ -19,6 +19,10 @@ from tinykit.network.ops import Constant, Op, Reshape, Tensor
 Shape = tuple[int, ...]
 
 
+beyond_float_is_infinite: np.errstate[Any] = np.errstate(over="ignore", invalid="ignore")
+"""For functions that refuse or clip whatever is not finite, where they use it."""
+
+
 def refuse(node: Node, what: str, remedy: str) -> TinykitError:
     """An error that names the layer and its output."""
     return TinykitError(what, where=f"layer {node.name} ({node.outputs[0][:80]})", remedy=remedy)

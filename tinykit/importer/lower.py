@@ -12,7 +12,7 @@ from typing import Any
 from tinykit.errors import TinykitError
 from tinykit.importer import lower_layers, lower_moves, lower_values
 from tinykit.importer.fixed_point import EVERY
-from tinykit.importer.frame import Frame, refuse
+from tinykit.importer.frame import Frame, beyond_float_is_infinite, refuse
 from tinykit.importer.graph import Graph, Node
 from tinykit.network import Network
 from tinykit.network.ops import Lookup, Weighted
@@ -84,6 +84,7 @@ class Imported:
     quantization: Mapping[str, Any] | None = None
 
 
+@beyond_float_is_infinite
 def lower(
     graph: Graph, *, labels: Sequence[str] = (), metadata: Mapping[str, Any] | None = None
 ) -> Imported:

@@ -46,8 +46,7 @@ def _integer_of(frame: Frame, real: float, like: Tensor) -> int:
     Raises:
         TinykitError: it is beyond 32 bits, where TFLite refuses too, or is not defined.
     """
-    with np.errstate(over="ignore"):
-        quotient = np.float32(real) / np.float32(like.scale)
+    quotient = np.float32(real) / np.float32(like.scale)
     if abs(quotient) >= _INT32_END:
         raise refuse(
             frame.node,

@@ -167,8 +167,7 @@ def _activation_table(frame: Frame, x: Tensor, like: Tensor) -> NDArray[np.int8]
         factor = float(np.float32(x.scale)) / float(np.float32(like.scale))
         return rescaled(centred, factor, like.zero_point)
     # A quotient beyond float32 is infinite, which `rescaled` refuses.
-    with np.errstate(over="ignore"):
-        factor = float(np.float32(x.scale) / np.float32(like.scale))
+    factor = float(np.float32(x.scale) / np.float32(like.scale))
     return rescaled(centred, factor, like.zero_point, *range_of(frame, kind, like))
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinykit.importer.frame import refuse
 from tinykit.importer.graph import Graph, GraphTensor, Node
-from tinykit.importer.ptq import MOST_BIAS, bias_steps, channel_scales
+from tinykit.importer.ptq import LEAST_SCALE, MOST_BIAS, bias_steps, channel_scales
 from tinykit.importer.real_graph import CHANNEL_AXIS
 from tinykit.importer.walk import Walk, weights_of
 from tinykit.network.ops import integer_range
@@ -48,10 +48,13 @@ def error_of(rows: Rows, scale: NDArray[np.float32], bits: int) -> NDArray[np.fl
 
 
 def largest_scales(rows: Rows, bits: int) -> NDArray[np.float32]:
-    """Scales (channels,) that clip nothing; 1 for a channel of zeros only."""
+    """Scales (channels,) that clip nothing; 1 for a channel of zeros only.
+
+    One beyond float32 is infinite, which `bias_steps` refuses.
+    """
     largest = np.abs(rows).max(axis=1, initial=0.0)
     scale = (largest / integer_range(bits)[1]).astype(np.float32)
-    return np.where(scale > 0, scale, np.float32(1))
+    return np.where(scale >= LEAST_SCALE, scale, np.float32(1))
 
 
 def least_error_scales(rows: Rows, bits: int) -> NDArray[np.float32]:
@@ -65,6 +68,8 @@ def least_error_scales(rows: Rows, bits: int) -> NDArray[np.float32]:
         bits: of a weight; 8, 4 or 2.
     """
     best = start = largest_scales(rows, bits)
+    if not np.isfinite(start).all():
+        return start
     least = error_of(rows, best, bits)
 
     def keep(scale: NDArray[np.float32]) -> None:
@@ -79,7 +84,8 @@ def least_error_scales(rows: Rows, bits: int) -> NDArray[np.float32]:
         levels = rounded(rows, best, bits).astype(np.float64)
         power = np.square(levels).sum(axis=1)
         fitted = (levels * rows).sum(axis=1) / np.where(power > 0, power, 1.0)
-        keep(np.where(np.isfinite(fitted), fitted, 0.0).astype(np.float32))
+        narrow = fitted.astype(np.float32)
+        keep(np.where(np.isfinite(narrow), narrow, np.float32(0)))
     return best
 
 
@@ -228,6 +234,5 @@ def bounded_scales(
     scale: NDArray[np.float32], input_scale: float, bias: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Scales made coarser where the bias, on the scale input x weight, would leave int32."""
-    with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        least = (np.abs(bias) / (input_scale * MOST_BIAS)).astype(np.float32)
+    least = (np.abs(bias) / (input_scale * MOST_BIAS)).astype(np.float32)
     return np.maximum(scale, least)

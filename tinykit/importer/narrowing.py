@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinykit.importer import adaround
 from tinykit.importer.float_run import FloatModel
+from tinykit.importer.frame import beyond_float_is_infinite
 from tinykit.importer.graph import Graph, Node
 from tinykit.importer.narrow import (
     NarrowLayer,
@@ -51,6 +52,7 @@ class Narrowing:
     bits: int
     rounding: str
 
+    @beyond_float_is_infinite
     def run(
         self, names: set[str], tick: Callable[[int, int], None] = lambda done, total: None
     ) -> tuple[Graph, dict[str, NarrowLayer]]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.importer.calibrate import parameters
-from tinykit.importer.frame import refuse
+from tinykit.importer.frame import beyond_float_is_infinite, refuse
 from tinykit.importer.graph import Graph, GraphTensor, Node, Quantization
 from tinykit.importer.real_graph import CHANNEL_AXIS
 
@@ -50,9 +50,10 @@ MOST_BIAS = 1 << 29
 """What scales of weights keep biases below."""
 # Of a channel whose weights are all zero: its bias keeps this share of an output step.
 _DEAD_STEP = 1 / 256
-_LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30
+LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30
 
 
+@beyond_float_is_infinite
 def quantize(graph: Graph, ranges: Mapping[str, Range], *, dense_per_channel: bool = True) -> Graph:
     """The graph in int8.
 
@@ -217,12 +218,15 @@ class _Builder:
     def _constant(self, node: Node, tensor: GraphTensor, ends: tuple[np.float32, int]) -> str:
         assert tensor.data is not None
         scale, zero_point = ends
-        levels = np.clip(np.rint(tensor.data / scale) + zero_point, -128, 127)
+        levels = np.rint(tensor.data.astype(np.float64) / scale) + zero_point
+        levels = np.clip(levels, -128, 127)
         return self._add(node, tensor.name, levels.astype(np.int8), _one_scale(scale, zero_point))
 
     def _layer(self, node: Node) -> Node:
         source, axis = node.inputs[0], CHANNEL_AXIS[node.kind]
         weight = self._reals(node, 1)
+        # What no scale of float32 could express is nothing.
+        weight = np.where(np.abs(weight) < 127 * LEAST_SCALE, 0.0, weight)
         bias = self._reals(node, 2).reshape(-1) if len(node.inputs) > 2 and node.inputs[2] else None
         if source not in self.tensors:
             raise refuse(node, "has a constant input.", "Convert the model again.")
@@ -235,7 +239,7 @@ class _Builder:
         dead = ~rows.any(axis=1)
         if per_channel and dead.any():
             step = output_scale / input_scale * _DEAD_STEP
-            scale[dead] = np.float32(min(max(step, _LEAST_SCALE), _LARGEST_SCALE))
+            scale[dead] = np.float32(min(max(step, LEAST_SCALE), _LARGEST_SCALE))
         sides = [1] * weight.ndim
         sides[axis] = scale.size
         levels = np.clip(np.rint(weight / scale.reshape(sides)), -127, 127).astype(np.int8)
@@ -286,7 +290,8 @@ def weight_scales(
     if bias is not None:
         magnitude = np.abs(bias) if len(rows) == len(bias) else np.abs(bias).max(keepdims=True)
         largest = np.maximum(largest, 127 * magnitude / (input_scale * MOST_BIAS))
-    return np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+    # A scale beyond float32 is infinite, which `bias_steps` refuses.
+    return np.where(largest >= 127 * LEAST_SCALE, largest / 127, 1.0).astype(np.float32)
 
 
 def bias_steps(node: Node, input_scale: float, scale: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -295,8 +300,7 @@ def bias_steps(node: Node, input_scale: float, scale: NDArray[np.float32]) -> ND
     Raises:
         TinykitError: one leaves what float32 can say.
     """
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        steps = np.float32(input_scale) * scale
+    steps = np.float32(input_scale) * scale
     if not (np.isfinite(steps) & (steps > 0) & np.isfinite(scale)).all():
         raise refuse(
             node,

@@ -95,6 +95,5 @@ class Walk:
         zero = np.float32(tensor.quantization.zero_point[0])
         low, high = (-128, 127) if tensor.dtype == "int8" else (0, 255)
         # A quotient beyond float32 is clipped like any other beyond the levels.
-        with np.errstate(over="ignore"):
-            levels = np.clip(np.rint(values[name] / scale) + zero, low, high)
+        levels = np.clip(np.rint(values[name] / scale) + zero, low, high)
         values[name] = (levels - zero) * scale

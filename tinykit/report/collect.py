@@ -22,6 +22,7 @@ from tinykit.report.document import (
     Figures,
     Layer,
     Missing,
+    Operating,
     Report,
     Split,
     Stage,
@@ -83,6 +84,7 @@ def collect(run: Path) -> Report:
         stages=metrics.stages,
         floating=metrics.floating,
         integers=metrics.integers,
+        modes=_modes(network),
         layers=_layers(network, boards),
         arena=_arena(network, boards),
         boards=boards,
@@ -210,6 +212,15 @@ def _verification(path: Path, network: Network) -> Verification | None:
         return None
     found = _decode(Verification, raw, path, remedy)
     return Verification(found.network, found.inputs, found.rows, not _same(network, found.network))
+
+
+def _modes(network: Network) -> tuple[Operating, ...]:
+    known = [(mode.name, mode.expected) for mode in network.modes]
+    return tuple(
+        Operating(name, e.accuracy, e.macro_f1, e.instructions, e.shares, e.board)
+        for name, e in known
+        if e is not None
+    )
 
 
 def _layers(network: Network, boards: tuple[BoardResult, ...]) -> tuple[Layer, ...]:

@@ -95,6 +95,44 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Operating:
+    """A mode of a network with exits, on validation data.
+
+    Attributes:
+        name: of the mode.
+        accuracy, macro_f1: 0 to 1.
+        instructions: mean of an inference, predicted for `board`.
+        shares: of the inferences, by exit and last those that ran to the end.
+        board: id of the board.
+    """
+
+    name: str
+    accuracy: float
+    macro_f1: float
+    instructions: float
+    shares: tuple[float, ...]
+    board: str
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A network or mode in a picture: what it costs and its score, percent."""
+
+    name: str
+    cost: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Spots of one kind; `joined` ones have a line along their front."""
+
+    name: str
+    points: tuple[Spot, ...]
+    joined: bool = True
+
+
+@dataclass(frozen=True)
 class Layer:
     """One layer.
 
@@ -293,6 +331,7 @@ class Report:
         metrics_stale: metrics.json tells of another network than network.tkn.
         recipe: recipe.toml as parsed.
         schemes: how weights and activations were quantised.
+        modes: of a network with exits that was tuned, else empty.
         versions, seed: of the training.
         commands: that make this run again.
     """
@@ -315,6 +354,7 @@ class Report:
     stages: tuple[Stage, ...]
     floating: Split
     integers: Split
+    modes: tuple[Operating, ...]
     layers: tuple[Layer, ...]
     arena: Arena | None
     boards: tuple[BoardResult, ...]

@@ -11,7 +11,8 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
-from tinykit.report.document import Arena, BoardResult, Epoch, Figures, Stage
+from tinykit.front import climbing
+from tinykit.report.document import Arena, BoardResult, Cloud, Epoch, Figures, Stage
 
 _CHAR = 7.0
 
@@ -132,6 +133,53 @@ def training_curves(stages: Sequence[Stage], what: str) -> Markup:
     parts.append(_text(left, height - 8, "epoch 1", "tick"))
     parts.append(_text(width - right, height - 8, str(total), "tick", "end"))
     return _svg(width, height, f"{what} over the epochs", parts)
+
+
+def scatter(clouds: Sequence[Cloud], across: str) -> Markup:
+    """Scores, percent, over a cost with a logarithmic scale; a line joins a cloud's front."""
+    points = [point for cloud in clouds for point in cloud.points]
+    costs, scores = [p.cost for p in points], [p.score for p in points]
+    width, height, left, right, top, bottom = 460.0, 280.0, 44.0, 14.0, 12.0, 40.0
+    low, high = min(scores), max(scores)
+    low, high = max(low - 0.05 * (high - low) - 0.5, 0.0), min(high + 0.05 * (high - low), 100.0)
+    near, far = log10(max(min(costs), 1.0)) - 0.05, log10(max(max(costs), 1.0)) + 0.05
+
+    def x_of(cost: float) -> float:
+        return left + (log10(max(cost, 1.0)) - near) / (far - near) * (width - left - right)
+
+    def y_of(score: float) -> float:
+        return height - bottom - (score - low) / (high - low) * (height - top - bottom)
+
+    parts = []
+    for tick in ticks(low, high, 5):
+        parts.append(_line(left, y_of(tick), width - right, y_of(tick), "grid"))
+        parts.append(_text(left - 6, y_of(tick) + 4, f"{tick:g}", "tick", "end"))
+    for cost in _log_ticks(10**near, 10**far):
+        parts.append(_line(x_of(cost), top, x_of(cost), height - bottom, "grid"))
+        parts.append(_text(x_of(cost), height - bottom + 16, short(cost), "tick", "middle"))
+    for number, cloud in enumerate(clouds):
+        ordered = sorted(cloud.points, key=lambda p: (p.cost, -p.score))
+        if cloud.joined:
+            best = climbing(ordered, lambda p: p.score)
+            path = " ".join(f"{x_of(p.cost):.1f},{y_of(p.score):.1f}" for p in best)
+            parts.append(f'<polyline points="{path}" class="curve cloud{number}"/>')
+        for p in ordered:
+            hint = escape(f"{p.name}: {p.score:.2f} %, {thousands(p.cost)}")
+            parts.append(
+                f'<circle cx="{x_of(p.cost):.1f}" cy="{y_of(p.score):.1f}" r="3.2" '
+                f'class="dot cloud{number}"><title>{hint}</title></circle>'
+            )
+    parts.append(_line(left, height - bottom, width - right, height - bottom, "axisline"))
+    parts.append(_text((left + width - right) / 2, height - 6, across, "axis", "middle"))
+    return _svg(width, height, f"scores over {across}", parts)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of each decade in [low, high]; of a wide range only the first."""
+    steps = (1, 2, 5) if high / low < 500 else (1,)
+    decades = range(floor(log10(low)), floor(log10(high)) + 1)
+    every = [step * 10.0**decade for decade in decades for step in steps]
+    return [one for one in every if low <= one <= high]
 
 
 def confusion_matrix(figures: Figures) -> Markup:

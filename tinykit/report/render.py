@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.report.codec import CodecError, decode, parse_json, to_json
 from tinykit.report.collect import collect
-from tinykit.report.document import Figures, Report
+from tinykit.report.document import Cloud, Figures, Report, Spot
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _TASKS = {"kws": "Keyword spotting", "har": "Activity recognition"}
 _HELD_OUT = {"kws": "held-out speakers", "har": "held-out subjects"}
@@ -50,6 +53,22 @@ def load_report(path: Path) -> Report:
 def render_html(report: Report) -> str:
     """The page; everything from outside is escaped, and the same report gives the same bytes."""
 
+    from tinykit.report import plots
+
+    return page_template("report.html.j2").render(
+        r=report,
+        plots=plots,
+        title=_TASKS.get(report.task, "Network"),
+        held_out=_HELD_OUT.get(report.task, "held-out examples"),
+        absent={one.part: one for one in report.missing},
+        recipe=_settings(report.recipe or {}),
+        fresh=[board for board in report.boards if not board.stale],
+        confusions=_confusions(report.integers.test),
+    )
+
+
+def page_template(name: str) -> Template:
+    """A template of a page, with the filters that its figures pass through."""
     from tinykit import templating
     from tinykit.report import plots
 
@@ -63,17 +82,15 @@ def render_html(report: Report) -> str:
         points=_points,
         hertz=_hertz,
         significant=_significant,
+        modes=_modes,
     )
-    return environment.get_template("report.html.j2").render(
-        r=report,
-        plots=plots,
-        title=_TASKS.get(report.task, "Network"),
-        held_out=_HELD_OUT.get(report.task, "held-out examples"),
-        absent={one.part: one for one in report.missing},
-        recipe=_settings(report.recipe or {}),
-        fresh=[board for board in report.boards if not board.stale],
-        confusions=_confusions(report.integers.test),
-    )
+    return environment.get_template(name)
+
+
+def _modes(report: Report, metric: str) -> Cloud:
+    """The modes of a network by what they cost."""
+    spots = (Spot(m.name, m.instructions, 100 * getattr(m, metric)) for m in report.modes)
+    return Cloud("modes", tuple(spots))
 
 
 def _percent(value: float, digits: int = 1) -> str:
