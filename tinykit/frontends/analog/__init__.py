@@ -8,6 +8,7 @@ from tinykit.frontends.analog.comparator import Comparator, latched
 from tinykit.frontends.analog.frontend import Analog
 from tinykit.frontends.analog.ideal import mel_peaks
 from tinykit.frontends.analog.mfb import Mfb, design, exact
+from tinykit.frontends.analog.netlist import render_netlist
 from tinykit.frontends.analog.response import Response
 from tinykit.frontends.analog.thresholds import Dac, Dividers, divide
 from tinykit.frontends.analog.unit import Tolerances, Unit, nominal_unit, sample_unit
@@ -28,5 +29,6 @@ __all__ = [
     "latched",
     "mel_peaks",
     "nominal_unit",
+    "render_netlist",
     "sample_unit",
 ]

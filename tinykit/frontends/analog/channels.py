@@ -15,7 +15,7 @@ Spacing = Literal["mel", "log"]
 SPACINGS = ("mel", "log")
 
 
-def _points(positions: FloatArray, lower_hz: float, upper_hz: float, spacing: str) -> FloatArray:
+def points(positions: FloatArray, lower_hz: float, upper_hz: float, spacing: str) -> FloatArray:
     """Hz at positions of which 0 is `lower_hz` and 1 is `upper_hz`."""
     if spacing == "log":
         return np.asarray(lower_hz * (upper_hz / lower_hz) ** positions, np.float64)
@@ -40,8 +40,8 @@ def spaced(filters: int, lower_hz: float, upper_hz: float, spacing: Spacing) -> 
     """
     steps = np.arange(filters) / (filters - 1)
     half = 0.5 / (filters - 1)
-    centre = _points(steps, lower_hz, upper_hz, spacing)
-    width = _points(steps + half, lower_hz, upper_hz, spacing) - _points(
+    centre = points(steps, lower_hz, upper_hz, spacing)
+    width = points(steps + half, lower_hz, upper_hz, spacing) - points(
         steps - half, lower_hz, upper_hz, spacing
     )
     quality = centre / width
