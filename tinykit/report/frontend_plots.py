@@ -47,7 +47,7 @@ def tolerance_bands(front: Analog, tolerances: Tolerances, units: int, seed: int
         parts.append(_text(_LEFT - 6, y_of(db) + 4, f"{db} dB", "tick", "end"))
     for f in (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0):
         parts.append(_line(x_of(f), top, x_of(f), height - bottom, "grid"))
-        parts.append(_text(x_of(f), height - bottom + 16, f"{short(f)}Hz", "tick", "middle"))
+        parts.append(_text(x_of(f), height - bottom + 16, _hertz(f), "tick", "middle"))
     for index in range(front.filters):
         shown = high[index] > _LOWEST_DB
         edge = [f"{x_of(f):.1f},{y_of(v):.1f}" for f, v in zip(hertz, high[index], strict=True)]
@@ -91,7 +91,7 @@ def recording(front: Analog, x: Int16Array, bits: NDArray[np.bool_]) -> Markup:
         for first, end in _runs(bits[:, index]):
             parts.append(_rect(_LEFT + first * wide, y, (end - first) * wide, row, "bar"))
     for index in (0, front.filters // 3, 2 * front.filters // 3, front.filters - 1):
-        name = f"{short(front.wanted.centre[index])}Hz"
+        name = _hertz(float(front.wanted.centre[index]))
         for top in (0.0, high + gap):
             y = top + (front.filters - 0.5 - index) * row + 4
             parts.append(_text(_LEFT - 6, y, name, "tick", "end"))
@@ -145,3 +145,8 @@ def _png(opacity: NDArray[np.uint8]) -> bytes:
             chunk(b"IEND", b""),
         )
     )
+
+
+def _hertz(value: float) -> str:
+    space = "" if value >= 1000.0 else "\N{NO-BREAK SPACE}"
+    return f"{short(value)}{space}Hz"

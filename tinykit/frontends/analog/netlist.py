@@ -31,7 +31,7 @@ Ce env 0 {TAU / 100k}
 
 * A comparator: high above thr, low again HYST below it.
 .subckt comparator env thr bit
-Bout drive 0 V=VDD / 2 * (1 + tanh(10k * (V(env) - V(thr) + HYST * V(bit) / VDD)))
+Bout drive 0 V={VDD} / 2 * (1 + tanh(1e4 * (V(env) - V(thr) + {HYST / VDD} * V(bit))))
 Rd drive bit 1k
 Cd bit 0 1n
 .ends comparator
