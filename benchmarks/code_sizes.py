@@ -44,7 +44,7 @@ from tinykit.codegen.sources import source_closure
 from tinykit.codegen.stream import BUSES, ImuStream
 from tinykit.codegen.vectors import Vectors
 from tinykit.files import write_atomic
-from tinykit.frontends import Frontend, Imu, LogMel, Mfcc
+from tinykit.frontends import Analog, Frontend, Imu, LogMel, Mfcc
 from tinykit.frontends.render import render_frontend
 from tinykit.network import Network
 from tinykit.network.sample import Builder, adaptive_cnn, har_cnn
@@ -382,7 +382,7 @@ class Survey:
 
 # Twice, for the members of libraries too.
 _LINK_LIBRARY = ("--trace", "--trace", "--unresolved-symbols=ignore-all", "-e,0")
-_FRONTENDS: tuple[Frontend, ...] = (Mfcc(), LogMel(), Imu())
+_FRONTENDS: tuple[Frontend, ...] = (Mfcc(), LogMel(), Imu(), Analog())
 _BAUDS = (BAUD, *sorted({ENERGY_BAUD, *(task.baud for task in TASKS.values())} - {BAUD}))
 # Compilers align arrays more that vectors fit in.
 _ARRAYS = (1, 2, 4, 8, 12, 16, 32, 64, 256)

@@ -62,7 +62,8 @@ def test_commands_that_need_no_tensorflow_do_not_import_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["network", "codegen", "boards", "emulators", "frontends", "data", "bench", "mlperf"]
+    "room",
+    ["network", "codegen", "boards", "emulators", "frontends", "data", "bench", "mlperf", "energy"],
 )
 def test_rooms_below_training_do_not_import_tensorflow(room: str) -> None:
     pattern = re.compile(r"^\s*(?:import|from)\s+(tensorflow|keras)\b", re.MULTILINE)
@@ -86,5 +87,6 @@ def test_the_wheel_carries_its_resources(tmp_path: Path) -> None:
         "tinykit/resources/datasets/speech_commands.toml",
         "tinykit/recipes/kws.toml",
         "tinykit/bench/anchors.toml",
+        "tinykit/energy/parts.toml",
     ):
         assert expected in names

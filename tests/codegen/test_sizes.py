@@ -18,7 +18,7 @@ from tinykit.codegen import estimate_size, generate, make_vectors
 from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.mlperf import TASKS, Mlperf
 from tinykit.codegen.vectors import Vectors, blank_vectors
-from tinykit.frontends import Frontend, Imu, LogMel, Mfcc
+from tinykit.frontends import Analog, Frontend, Imu, LogMel, Mfcc
 from tinykit.network import MaxPool2D, Network
 from tinykit.network.sample import (
     Builder,
@@ -136,7 +136,7 @@ def test_the_networks_of_the_benchmark_take_what_was_said(
     _check(tmp_path, network, load_board(board_id), _vectors(network, 1, 0))
 
 
-@pytest.mark.parametrize("frontend", [Mfcc(), LogMel()])
+@pytest.mark.parametrize("frontend", [Mfcc(), LogMel(), Analog()])
 @pytest.mark.parametrize("board_id", ["microbit", "mps2_an386", "mps3_an547", "hifive1"])
 def test_a_front_end_takes_what_was_said(tmp_path: Path, board_id: str, frontend: Frontend) -> None:
     shape = (frontend.c_constants()["rows"], frontend.c_constants()["row_length"], 1)

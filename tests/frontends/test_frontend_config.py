@@ -11,7 +11,7 @@ import pytest
 from sound_clips import voices
 
 from tinykit.errors import TinykitError
-from tinykit.frontends import Frontend, Imu, LogMel, Mfcc, from_config
+from tinykit.frontends import Analog, Frontend, Imu, LogMel, Mfcc, from_config
 from tinykit.frontends.render import c_headers, c_sources, render_frontend
 
 IMU_CLIPS = np.random.default_rng(0).normal(0, 500, (9, 128, 6)).astype(np.int16)
@@ -115,7 +115,9 @@ def test_calibration_needs_clips() -> None:
         Imu().calibrate(np.zeros((0, 128, 6), np.int16))
 
 
-@pytest.mark.parametrize("frontend", [Mfcc(), LogMel(), Imu()], ids=["mfcc", "logmel", "imu"])
+@pytest.mark.parametrize(
+    "frontend", [Mfcc(), LogMel(), Imu(), Analog()], ids=["mfcc", "logmel", "imu", "analog"]
+)
 def test_rendered_c_is_the_same_each_time_and_within_100_columns(frontend: Frontend) -> None:
     files = render_frontend(frontend)
     assert files == render_frontend(frontend)

@@ -15,9 +15,11 @@ from tinykit.cli import (
     datasets,
     demo,
     doctor,
+    energy,
     evaluate,
     fits,
     flash,
+    frontend,
     generate,
     import_,
     mlperf,
@@ -77,6 +79,8 @@ app.command("predict")(predict.predict)
 app.command("mlperf")(mlperf.mlperf)
 app.command("bench")(bench.bench)
 app.command("report")(report.report)
+app.add_typer(frontend.app, name="frontend")
+app.command("energy")(energy.energy)
 app.command("boards")(boards.boards)
 app.command("datasets")(datasets.datasets)
 app.command("doctor")(doctor.doctor)

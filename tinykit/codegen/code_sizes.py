@@ -26,6 +26,7 @@ TABLE = Path(__file__).with_name("code_sizes.json")
 TYPES = frozenset(
     {
         *("tk_affine_column", "tk_fft_bin", "tk_exit", "tk_exits"),
+        *("tk_analog_filter", "tk_analog_channel"),
         *("tk_layer", "tk_network", "tk_stream_format", "tk_vectors"),
     }
 )

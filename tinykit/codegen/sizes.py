@@ -95,10 +95,17 @@ def _frontend_data(frontend: Frontend) -> list[Datum]:
     constants, tables = frontend.c_constants(), frontend.c_tables()
     pushes = -(-constants["chunk"] // constants["hop"])
     data = [
-        Datum("affine", "tk_affine_column", tables["shift"].size),
         Datum("pushed", "int16_t", constants["chunk"] * constants["channels"], zero=True),
         Datum("rows", "int8_t", pushes * constants["row_length"], zero=True),
     ]
+    if frontend.kind == "analog":
+        filters = constants["row_length"]
+        return [
+            *data,
+            Datum("filters", "tk_analog_filter", filters),
+            Datum("channels", "tk_analog_channel", filters, zero=True),
+        ]
+    data.append(Datum("affine", "tk_affine_column", tables["shift"].size))
     affine = ("offset", "multiplier", "shift")
     data += [
         Datum(name, f"{table.dtype.name}_t", table.size)

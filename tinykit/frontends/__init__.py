@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From int16 recordings to int8 features, in integers the device computes bit for bit.
 
-`mfcc` and `logmel` for sound, `imu` for inertial windows. Training, the interpreter and the
-firmware all see the output of `integer`; `reference` is the float twin it is held against.
+`mfcc`, `logmel` and the binary `analog` for sound, `imu` for inertial windows. Training, the
+interpreter and the firmware all see the output of `integer`; `reference` is the float twin it is
+held against.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.frontends import checks
+from tinykit.frontends.analog import Analog
 from tinykit.frontends.fixed import FloatArray, Int8Array, Int16Array
 from tinykit.frontends.imu import Imu
 from tinykit.frontends.logmel import LogMel
 from tinykit.frontends.mfcc import Mfcc
 
-__all__ = ["KINDS", "Frontend", "Imu", "LogMel", "Mfcc", "from_config"]
+__all__ = ["KINDS", "Analog", "Frontend", "Imu", "LogMel", "Mfcc", "from_config"]
 
 
 class Frontend(Protocol):
@@ -51,8 +53,8 @@ class Frontend(Protocol):
     def c_constants(self) -> dict[str, int]: ...
 
 
-KINDS: dict[str, type[Mfcc] | type[LogMel] | type[Imu]] = {
-    cls.kind: cls for cls in (Mfcc, LogMel, Imu)
+KINDS: dict[str, type[Mfcc] | type[LogMel] | type[Imu] | type[Analog]] = {
+    cls.kind: cls for cls in (Mfcc, LogMel, Imu, Analog)
 }
 
 

@@ -14,9 +14,14 @@ from tinykit.frontends.fixed import FloatArray
 WEIGHT_SUM = 65535
 
 
-def _mel(hertz: FloatArray | float) -> FloatArray:
+def mel(hertz: FloatArray | float) -> FloatArray:
     """The HTK mel scale, 1127 ln(1 + f / 700)."""
     return np.asarray(1127.0 * np.log1p(np.asarray(hertz) / 700.0), np.float64)
+
+
+def mel_to_hertz(mels: FloatArray | float) -> FloatArray:
+    """The inverse of `mel`."""
+    return np.asarray(700.0 * np.expm1(np.asarray(mels) / 1127.0), np.float64)
 
 
 def triangles(
@@ -28,8 +33,8 @@ def triangles(
     shifts each log-energy by a constant, which normalisation takes out again. A row without any
     bin under it is all zero.
     """
-    edges = np.linspace(_mel(lower_hz), _mel(upper_hz), n_mels + 2)
-    at = _mel(np.arange(n_fft // 2) * (rate / n_fft))
+    edges = np.linspace(mel(lower_hz), mel(upper_hz), n_mels + 2)
+    at = mel(np.arange(n_fft // 2) * (rate / n_fft))
     low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (at - low) / (middle - low)
     falling = (high - at) / (high - middle)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from tinykit.frontends import Frontend
 
 _WIDTH = 96
+#: Front ends that go by a power spectrum.
+_SPECTRAL = ("mfcc", "logmel")
 
 
 def table_lines(values: Iterable[int]) -> list[str]:
@@ -57,10 +59,11 @@ def render_frontend(frontend: Frontend) -> dict[str, str]:
 def c_sources(frontend: Frontend) -> tuple[str, ...]:
     """The files of `firmware/src/frontends` that this front end is made of."""
     own = (f"{frontend.kind}.c",)
-    return own if frontend.kind == "imu" else (*own, "fft.c", "log2.c", "spectral.c")
+    return (*own, "fft.c", "log2.c", "spectral.c") if frontend.kind in _SPECTRAL else own
 
 
 def c_headers(frontend: Frontend) -> tuple[str, ...]:
     """The files of `firmware/include/tinykit` that this front end includes."""
-    own = ("affine.h", f"{frontend.kind}.h")
-    return own if frontend.kind == "imu" else (*own, "fft.h", "log2.h", "simd.h", "spectral.h")
+    own = (f"{frontend.kind}.h", *(() if frontend.kind == "analog" else ("affine.h",)))
+    shared = ("fft.h", "log2.h", "simd.h", "spectral.h")
+    return (*own, *shared) if frontend.kind in _SPECTRAL else own

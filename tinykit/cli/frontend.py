@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinykit frontend`: the analog front end as parts, as a netlist, and at work on a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tinykit.cli.output import Commands, JsonOption, show, show_json, show_table
+from tinykit.errors import TinykitError
+
+if TYPE_CHECKING:
+    from tinykit.frontends import Analog
+
+app = typer.Typer(
+    cls=Commands,
+    help="The analog binary front end: its parts, a SPICE netlist, a recording and its bits.",
+    no_args_is_help=True,
+)
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Take the front end of this run, with its thresholds.")
+]
+ChannelsOption = Annotated[int, typer.Option(help="Filters of the bank, 4 to 64.")]
+SeriesOption = Annotated[str, typer.Option(help="Resistors: E24, E96 or ideal.")]
+ThresholdOption = Annotated[str, typer.Option(help="fixed or adaptive.")]
+
+
+@app.command("netlist")
+def netlist(
+    channels: ChannelsOption = 16,
+    series: SeriesOption = "E96",
+    run: RunOption = None,
+    gain_bandwidth: Annotated[float, typer.Option(help="Of the op-amps, Hz.", min=1.0)] = 1e6,
+    full_scale: Annotated[
+        float, typer.Option(help="Volts that int16 full scale stands for.", min=1e-3)
+    ] = 1.0,
+    supply: Annotated[float, typer.Option(help="Volts of a high bit.", min=0.1)] = 1.8,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file.")] = Path("analog.cir"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write the front end as a SPICE netlist, and show its parts.
+
+    Example: [bold]tinykit frontend netlist --channels 16 --output bank.cir[/bold]
+    """
+    from tinykit.files import write_atomic
+    from tinykit.frontends.analog import render_netlist
+    from tinykit.report.frontend_page import COLUMNS, part_rows
+
+    front = _front(run, channels, series, "fixed")
+    text = render_netlist(
+        front, gain_bandwidth=gain_bandwidth, full_scale=full_scale, supply=supply
+    )
+    write_atomic(output, text)
+    rows = part_rows(front)
+    if as_json:
+        filters = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        show_json({"netlist": output, "filters": filters})
+    else:
+        show_table(f"{front.filters} filters of {front.series} parts", COLUMNS, rows)
+        show(f"netlist: [bold]{output}[/bold]")
+
+
+@app.command("show")
+def show_recording(
+    recording: Annotated[Path, typer.Argument(help="A wav file.")],
+    channels: ChannelsOption = 16,
+    series: SeriesOption = "E96",
+    threshold: ThresholdOption = "fixed",
+    run: RunOption = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The page; it needs no other file.")
+    ] = Path("frontend.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page with a recording's spectrogram over its bits, and the filters with tolerances.
+
+    Without --run the thresholds are the means of the recording itself.
+
+    Example: [bold]tinykit frontend show yes.wav --channels 16[/bold]
+    """
+    from dataclasses import replace
+
+    from tinykit.data import read_wav
+    from tinykit.report.frontend_page import write_frontend_page
+
+    front = _front(run, channels, series, threshold)
+    x = read_wav(recording, rate=front.rate)
+    if len(x) < front.hop:
+        raise TinykitError(f"is shorter than one hop of {front.hop} samples.", where=recording)
+    front = replace(front, input_length=len(x))
+    if run is None:
+        front = front.calibrate(x[None])
+    levels = " of the run" if run else " at the means of this recording"
+    write_frontend_page(output, recording.name, front, x, levels)
+    share = float(front.bits(x[None]).mean())
+    if as_json:
+        show_json({"page": output, "share_of_ones": share, "frontend": front.to_config()})
+    else:
+        show(f"page: [bold]{output}[/bold]; {100 * share:.1f} % of the bits are 1")
+
+
+def _front(run: Path | None, channels: int, series: str, threshold: str) -> Analog:
+    """The front end of a run, or one of the options.
+
+    Raises:
+        TinykitError: the run has another front end, or an option is out of range.
+    """
+    from tinykit.frontends import Analog, from_config
+
+    if run is None:
+        made = from_config(
+            {"kind": "analog", "filters": channels, "series": series, "threshold": threshold}
+        )
+    else:
+        from tinykit.runs import open_run
+
+        made = open_run(run).frontend
+    if not isinstance(made, Analog):
+        raise TinykitError(
+            f"its front end is {made.kind}, which has no analog parts.",
+            where=run,
+            remedy="Name a run whose recipe has the front end analog, or leave out --run.",
+        )
+    return made
