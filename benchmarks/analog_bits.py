@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=20)
     options = parser.parse_args()
     data = load_dataset("speech_commands")
-    train, validation = data.part("train").x, data.part("val").x
+    train, validation = data.part("train").x, data.part("validation").x
     x = validation[:: max(len(validation) // options.clips, 1)]
     for threshold in ("fixed", "adaptive"):
         front = Analog(filters=options.filters, threshold=threshold)

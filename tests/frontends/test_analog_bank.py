@@ -53,7 +53,7 @@ def test_the_recursion_follows_the_transfer_function(filters: int) -> None:
         want = np.abs(_scipy(response, index, FREQUENCIES))
         got = np.abs(signal.freqz(b[index], a[index], worN=FREQUENCIES, fs=16000)[1])
         decibels = 20 * np.abs(np.log10(got / want))
-        # Near half the rate it is hardest; prewarped bilinear filters miss by 28 dB there.
+        # Near half the rate it is hardest; prewarped bilinear filters miss by 20 dB there.
         low = response.centre[index] < 3000
         assert decibels.max() < (1.1 if low else 4.5)
         assert decibels[want > 0.5 * response.gain[index]].max() < (0.95 if low else 2.6)
