@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,18 @@ from tinykit.emulators import NO_PROGRESS_SECONDS, Session
 from tinykit.emulators.renode import Renode
 from tinykit.emulators.resd import Recording
 from tinykit.errors import TinykitError
+from tinykit.files import write_atomic
 from tinykit.sensors import as_sensed
 from tinykit.streaming import Decision, Stream
+from tinykit.workflow import Firmware, is_project, open_firmware
 
 if TYPE_CHECKING:
     from tinykit.emulators.records import Record
     from tinykit.network import Network
-    from tinykit.workflow import Firmware
+
+# What the platform descriptions of boards hold, since Renode 1.16 models it.
+RENODE_SENSOR: Final = "lsm6dso"
+RENODE_BUS: Final = "spi"
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def replay(
     scale: Sequence[float],
     *,
     timeout: float = NO_PROGRESS_SECONDS,
+    out: Path | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Replay:
     """Let Renode's model of the sensor sense a recording, and the firmware decide.
@@ -108,6 +114,7 @@ def replay(
         samples: int16 (n, channels) in steps of `scale`, g and rad/s.
         scale: a step of each channel.
         timeout: wall seconds without output after which the firmware counts as hung.
+        out: where to keep what the sensor senses, as a file of Renode's RESD format.
         tick: called after each decision.
 
     Raises:
@@ -119,6 +126,8 @@ def replay(
     frontend = app.frontend(network)
     hertz = app.sensor.rate_for(frontend.rate)[1]
     recording = Recording(sensed, app.sensor.scale, hertz)
+    if out is not None:
+        write_atomic(out, recording.resd())
     transport = Renode().boot(elf, firmware.board, recording=recording)
     found: list[Decision] = []
     with Session(transport, firmware.board.id, timeout) as session:
@@ -143,6 +152,25 @@ def _decision(record: Record) -> Decision:
     )
 
 
+def open_stream(project: Path) -> Firmware:
+    """A project that `replay` can run.
+
+    Raises:
+        TinykitError: it is none.
+    """
+    if not is_project(project):
+        raise TinykitError(
+            "this is no generated project.",
+            where=project,
+            remedy="Name the folder that `tinykit generate RUN --board nrf52840dk --app stream` "
+            "wrote.",
+        )
+    firmware = open_firmware(project, None)
+    _app_of(firmware)
+    _network_of(firmware)
+    return firmware
+
+
 def _app_of(firmware: Firmware) -> ImuStream:
     description = firmware.metadata.get("app", {})
     if description.get("name") != ImuStream.name:
@@ -151,7 +179,14 @@ def _app_of(firmware: Firmware) -> ImuStream:
             where=firmware.directory,
             remedy="Generate it with --app stream.",
         )
-    return stream_of(description)
+    app = stream_of(description)
+    if app.bus != RENODE_BUS or app.sensor.id != RENODE_SENSOR:
+        raise TinykitError(
+            f"Renode has no {app.sensor.id} on {app.bus.upper()}.",
+            where=firmware.directory,
+            remedy=f"Generate with --sensor {RENODE_SENSOR} --bus {RENODE_BUS}.",
+        )
+    return app
 
 
 def _network_of(firmware: Firmware) -> Network:

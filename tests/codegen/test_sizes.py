@@ -17,6 +17,7 @@ from tinykit.boards.platformio import build
 from tinykit.codegen import estimate_size, generate, make_vectors
 from tinykit.codegen.apps import SELF_TEST, App
 from tinykit.codegen.mlperf import TASKS, Mlperf
+from tinykit.codegen.stream import BUSES, ImuStream
 from tinykit.codegen.vectors import Vectors, blank_vectors
 from tinykit.frontends import Analog, Frontend, Imu, LogMel, Mfcc
 from tinykit.network import MaxPool2D, Network
@@ -30,6 +31,7 @@ from tinykit.network.sample import (
     random_input,
     resnet8,
 )
+from tinykit.sensors import SENSORS
 
 BOARDS = tuple(board.id for board in list_boards() if board.arch != "host")
 # Boards that hold any of the benchmark's networks.
@@ -163,6 +165,12 @@ def test_firmware_for_the_benchmark_takes_what_was_said(
     network = make()
     app = Mlperf(TASKS[task], energy)
     _check(tmp_path, network, load_board(board_id), make_vectors(network), app)
+
+
+@pytest.mark.parametrize("app", [ImuStream(SENSORS["lsm6dso"], 64, 5, bus) for bus in BUSES])
+def test_firmware_that_reads_a_sensor_takes_what_was_said(tmp_path: Path, app: ImuStream) -> None:
+    network = with_frontend(har_cnn("w8a8", widths=(8, 12)), Imu())
+    _check(tmp_path, network, load_board("nrf52840dk"), make_vectors(network), app)
 
 
 def test_the_names_of_a_network_count(tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ def stream(
     subject: Annotated[str, typer.Option(help="Whose recording of HAPT.")] = "16",
     start: Annotated[float, typer.Option(help="Seconds into it.", min=0)] = 0.0,
     seconds: Annotated[float, typer.Option(help="How many of it.", min=0)] = 60.0,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep what the sensor senses: a file for Renode (RESD).")
+    ] = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds without output after which the firmware hangs.")
     ] = 120.0,
@@ -33,18 +36,24 @@ def stream(
     from tinykit.data import hapt
     from tinykit.data.dataset import IMU_SCALE
     from tinykit.progress import progress
-    from tinykit.replay import replay
-    from tinykit.workflow import build_firmware, open_firmware
+    from tinykit.replay import open_stream, replay
+    from tinykit.workflow import build_firmware
 
     signal = hapt.recording_of(subject).signal
     samples = signal[int(start * hapt.RATE) : int((start + seconds) * hapt.RATE)]
     with progress() as bar:
         task = bar.add_task("build", total=None, note="")
-        firmware = open_firmware(project, None)
+        firmware = open_stream(project)
         built = build_firmware(firmware)
         bar.update(task, description="emulate")
         result = replay(
-            firmware, built.elf, samples, IMU_SCALE, timeout=timeout, tick=lambda: bar.advance(task)
+            firmware,
+            built.elf,
+            samples,
+            IMU_SCALE,
+            timeout=timeout,
+            out=out,
+            tick=lambda: bar.advance(task),
         )
     if as_json:
         show_json(result.as_dict())
