@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tinykit.emulators.records import Record
     from tinykit.network import Network
 
-# What the platform descriptions of boards hold, since Renode 1.16 models it.
+# What the platform descriptions of boards hold: Renode up to 1.16 models it so.
 RENODE_SENSOR: Final = "lsm6dso"
 RENODE_BUS: Final = "spi"
 
