@@ -35,6 +35,12 @@ def test_every_source_carries_its_licence() -> None:
     assert bare == []
 
 
+def test_no_file_is_half_merged() -> None:
+    mark = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
+    texts = _tracked(*SOURCES, "*.md", "*.toml", "*.json")
+    assert [path.name for path in texts if mark.search(path.read_text())] == []
+
+
 def test_nothing_is_unpickled_or_evaluated() -> None:
     danger = re.compile(r"allow_pickle=True|\bpickle\.|\beval\(|\bexec\(|yaml\.load\(")
     found = [
