@@ -265,7 +265,8 @@ def binary_network(seed: int) -> Network:
             builder.pool(MaxPool2D, (2, 2), stride=(1, 1), padding="same")
     for _ in range(3):
         kernel = ((2, 2), (2, 1), (1, 2))[int(rng.integers(3))]
-        builder.conv(int(rng.integers(3, 100)), kernel, weight_bits=1, bits=1)
+        builder.conv(int(rng.integers(3, 100)), kernel, weight_bits=1, bits=8)
+        builder.depthwise((1, 1), bits=1)
     builder.conv(32, (1, 1), weight_bits=1, bits=1).dense(6, weight_bits=1, relu=False)
     for end in ends:
         builder.add(end)

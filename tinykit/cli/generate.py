@@ -111,13 +111,17 @@ def generate(
             "x".join(map(str, layer["output"]["shape"])),
             f"w{layer['weight_bits'] or '-'}a{layer['output']['bits']}",
             layer["macs"],
+            layer["ace"],
             layer["predicted"],
             layer["weight_bytes"],
             layer["output_bytes"],
         )
         for layer in meta["layers"]
     ]
-    columns = ("layer", "op", "output", "bits", "MACs", "predicted", "weight bytes", "output bytes")
+    columns = (
+        *("layer", "op", "output", "bits", "MACs", "ACE"),
+        *("predicted", "weight bytes", "output bytes"),
+    )
     show_table(f"{meta['network']['name']} for {firmware.board.name}", columns, rows, right=2)
     _show_predicted(meta["predicted"])
     show("\n[bold]Arena[/bold]")
