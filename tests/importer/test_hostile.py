@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -219,6 +220,21 @@ def test_shapes_of_other_ranks_are_not_joined() -> None:
     file.node("CONCATENATION", [x, row], y, "ConcatenationOptions", Axis=1)
     with pytest.raises(TinykitError, match="joins"):
         lower(parse_tflite(file.content(x, y)))
+
+
+@pytest.mark.parametrize("sides", [(201330689, 0), (201330689, 1), (1, 201330689)])
+def test_a_window_of_any_size_takes_no_memory(sides: tuple[int, int]) -> None:
+    file = File()
+    x, y = (file.tensor(shape, None, dtype="float32") for shape in ((1, 7, 3, 1), (1, 4, 2, 1)))
+    strides = {"StrideH": 2, "StrideW": 2}
+    window = {"FilterHeight": sides[0], "FilterWidth": sides[1]}
+    file.node("MAX_POOL_2D", [x], y, "Pool2DOptions", Padding="SAME", **strides, **window)
+    model = FloatModel(parse_tflite(file.content(x, y)))
+    tracemalloc.start()
+    with pytest.raises(TinykitError, match="MAX_POOL_2D"):
+        model.run(np.zeros((2, *model.input_shape), np.float32))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.filterwarnings("error")

@@ -22,6 +22,7 @@ from tinykit.importer.graph import Graph, Node
 from tinykit.importer.lower import pruned
 from tinykit.importer.real_graph import real_graph
 from tinykit.network.shapes import same_padding
+from tinykit.network.validate import MAX_PADDING
 
 Floats = NDArray[Any]
 Observer = Callable[[str, NDArray[np.float32]], None]
@@ -319,12 +320,15 @@ def _taps(
     """For each tap of the window, row by row, what it is applied to: (n, out_h, out_w, c)."""
     options = call.options
     stride = (int(options["stride_h"]), int(options["stride_w"]))
-    if x.ndim != 4 or min(stride) < 1:
+    if x.ndim != 4 or min(*stride, *kernel) < 1:
         raise refuse(call.node, f"slides over {x.shape} in steps of {stride}.", "Use an image.")
     extent = [(kernel[axis] - 1) * dilation[axis] + 1 for axis in (0, 1)]
     edges = [(0, 0), (0, 0)]
     if options["padding"] == "SAME":
         edges = [same_padding(x.shape[1 + i], extent[i], stride[i]) for i in (0, 1)]
+    # Also keeps what is padded small: a file may ask for a window of any size.
+    if max(map(max, edges)) > MAX_PADDING:
+        raise ValueError(f"a window of {kernel} pads {x.shape} by more than {MAX_PADDING}")
     last = [x.shape[1 + i] + sum(edges[i]) - extent[i] for i in (0, 1)]
     if min(last) < 0 or [one // step + 1 for one, step in zip(last, stride, strict=True)] != [
         *call.shape[1:3]

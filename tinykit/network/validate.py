@@ -38,6 +38,7 @@ KNOWN_BITS = (8, 4, 2, 1)
 # Small enough for the sum of a pool over a whole tensor to stay below 2^31.
 MAX_ELEMENTS = 1 << 23
 MAX_SIDE = (1 << 16) - 1
+MAX_PADDING = 255
 
 # Room is left above the accumulator for the output's zero point, which is added after scaling.
 ACCUMULATOR_LIMIT = (1 << 31) - (1 << 8)
@@ -324,10 +325,10 @@ def _check_window(network: Network, op: Windowed, source: Tensor) -> None:
             remedy="Pad no more than lets each window touch the input.",
         )
     largest = MAX_SIDE if isinstance(op, AvgPool2D | MaxPool2D) else 255
-    if max(numbers) > largest or max(op.padding) > 255:
+    if max(numbers) > largest or max(op.padding) > MAX_PADDING:
         raise fail(
             network,
-            f"stride, dilation or kernel is above {largest}, or padding above 255.",
+            f"stride, dilation or kernel is above {largest}, or padding above {MAX_PADDING}.",
             place=place,
             remedy="Use a smaller window or stride.",
         )
