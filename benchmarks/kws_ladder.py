@@ -48,7 +48,7 @@ class Rung:
 RUNGS = {
     "int8": Rung("8-bit integers", "w8a8", {"binary": False}),
     "weights": Rung("binary weights, 8-bit activations", "w1a8", {"binary": False}),
-    "bnn": Rung("binary network on 8-bit mel", "w1a1", {}, 4.0),
+    "bnn": Rung("binary network on 8-bit mel", "w1a1,stem=w2a8", {}, 4.0),
     "bits": Rung("binary network on one-bit mel", "w1a1", {"one_bit_input": True}, 7.0),
 }
 

@@ -88,8 +88,8 @@ class Quantization:
         weights, activations: schemes.
         granularity: weight scales per "channel" or per "tensor".
         epochs: passes over the training part; the last `freeze` with batch statistics frozen.
-            Both are tripled where a policy has 2-bit weights. With weights of one bit there is no
-            weight decay.
+            Both are tripled where a policy has weights of 2 bits or 1. With weights of one bit
+            there is no weight decay.
         binary_epochs: passes of a stage before, in which activations have one bit and weights that
             will have one do not yet; only where a policy has 1-bit weights.
         distill: share of the loss that follows the float model's logits.

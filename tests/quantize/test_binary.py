@@ -234,7 +234,7 @@ def trained(
     from tinykit.quantize.pipeline import train
     from tinykit.runs import open_run
 
-    how = replace(recipe.quantization, policy="w1a1", binary_epochs=2, epochs=3)
+    how = replace(recipe.quantization, policy="w1a1", binary_epochs=2, epochs=1, freeze=0)
     options = {"width": 16, "blocks": 1, "pools": [1], "dropout": 0.0}
     model = replace(recipe.model, name="bnn_1d", options=options)
     run = tmp_path_factory.mktemp("binary")

@@ -35,7 +35,7 @@ _CALIBRATION_CLIPS = 512
 # Keeps the stages' random streams apart.
 _FLOAT, _QAT, _TEACHER, _BITS = 0, 1_000_003, 2_000_003, 3_000_003
 TEACHER = "teacher.keras"
-# Ternary weights start far from the float network and need this many times the epochs.
+# Ternary and binary weights start far from the float network and need this many times the epochs.
 _NARROW = 3
 
 
@@ -272,7 +272,7 @@ class Work:
         if model.thresholds and self.recipe.task == "kws":
             model.keep_silent(self._silence())
         teacher = float_model if how.distill and not untrained else None
-        if not untrained and any(part.bits.weights == 2 for part in model.parts):
+        if not untrained and any(part.bits.weights <= 2 for part in model.parts):
             how = replace(how, epochs=_NARROW * how.epochs, freeze=_NARROW * how.freeze)
         if any(part.bits.weights == 1 for part in model.parts):
             if how.binary_epochs and not untrained:
