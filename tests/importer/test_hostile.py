@@ -20,6 +20,7 @@ from tinykit.importer.narrowing import Narrowing
 from tinykit.importer.ptq import quantize
 from tinykit.importer.real_graph import real_graph
 from tinykit.importer.tflite_reader import parse_tflite
+from tinykit.importer.write_tflite import to_tflite
 from tinykit.network import interpret, shapes
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -220,6 +221,16 @@ def test_shapes_of_other_ranks_are_not_joined() -> None:
     file.node("CONCATENATION", [x, row], y, "ConcatenationOptions", Axis=1)
     with pytest.raises(TinykitError, match="joins"):
         lower(parse_tflite(file.content(x, y)))
+
+
+def test_a_reshape_whose_shape_is_left_out_is_written() -> None:
+    file = File()
+    x, y = (file.tensor((1, 4), None, dtype="float32") for _ in range(2))
+    file.node("RESHAPE", [x, -1], y, "")
+    model = FloatModel(parse_tflite(file.content(x, y)))
+    whole = quantize(model.graph, calibrate(model, np.ones((2, 4), np.float32), "minmax"))
+    again, network = (lower(one).network for one in (parse_tflite(to_tflite(whole)), whole))
+    assert again.tensor(again.input) == network.tensor(network.input)
 
 
 @pytest.mark.parametrize("sides", [(201330689, 0), (201330689, 1), (1, 201330689)])

@@ -71,12 +71,15 @@ def _without_dense_channels(graph: Graph) -> Graph:
     tensors = dict(graph.tensors)
     nodes: list[Node] = []
     for node in graph.nodes:
-        quantization = tensors[node.inputs[1]].quantization if len(node.inputs) > 1 else None
-        if node.kind != "FULLY_CONNECTED" or quantization is None or quantization.scale.size == 1:
-            nodes.append(node)
-        else:
+        if node.kind == "FULLY_CONNECTED" and _has_channels(tensors[node.inputs[1]]):
             nodes.extend(_as_convolution(tensors, node))
+        else:
+            nodes.append(node)
     return replace(graph, tensors=tensors, nodes=tuple(nodes))
+
+
+def _has_channels(weight: GraphTensor) -> bool:
+    return weight.quantization is not None and weight.quantization.scale.size > 1
 
 
 def _as_convolution(tensors: dict[str, GraphTensor], node: Node) -> list[Node]:
