@@ -15,6 +15,7 @@ from tinykit.errors import TinykitError
 from tinykit.importer import flatbuffer
 from tinykit.importer.calibrate import calibrate
 from tinykit.importer.float_run import FloatModel
+from tinykit.importer.frame import beyond_float_is_infinite
 from tinykit.importer.lower import lower
 from tinykit.importer.narrowing import Narrowing
 from tinykit.importer.ptq import quantize
@@ -256,6 +257,13 @@ def test_factors_beyond_float32_are_refused_without_a_warning() -> None:
     file.node("MUL", [x, other], y, "MulOptions")
     with pytest.raises(TinykitError, match="MUL"):
         lower(parse_tflite(file.content(x, y)))
+
+
+def test_what_is_beyond_float_warns_again_afterwards() -> None:
+    before = np.geterr()
+    with beyond_float_is_infinite(), beyond_float_is_infinite():
+        assert np.geterr()["over"] == "ignore"
+    assert np.geterr() == before
 
 
 def narrow_layer(size: float) -> None:

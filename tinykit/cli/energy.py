@@ -67,6 +67,7 @@ def energy(
     Example: [bold]tinykit energy --channels 16 --share 0.05[/bold]
     """
     from tinykit.boards import load_board
+    from tinykit.emulators.measure import estimate
     from tinykit.energy import Setup, load_parts
     from tinykit.energy.parts import DEFAULT
     from tinykit.frontends import Analog
@@ -75,7 +76,8 @@ def energy(
         typer.echo((parts or DEFAULT).read_text(encoding="utf-8"), nl=False)
         return
     chosen = load_board(board)
-    if chosen.estimates is None:
+    one = estimate(1, chosen)
+    if one is None:
         raise TinykitError("has no estimate of energy.", where=f"board {board}")
     figures = load_parts(parts)
     given = {
@@ -88,7 +90,7 @@ def energy(
             figures = figures.with_value(name, value, "given on the command line")
     setup = Setup(
         front=Analog(filters=channels),
-        joules_per_instruction=chosen.cycles_per_instruction * chosen.pj_per_cycle * 1e-12,
+        joules_per_instruction=one.joules,
         watts_running=chosen.clock_hz * chosen.pj_per_cycle * 1e-12,
         inferences=inferences,
         integrated=integrated,

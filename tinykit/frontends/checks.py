@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
+import numpy as np
+
 from tinykit.errors import TinykitError
+from tinykit.frontends.fixed import Int16Array
 
 
 def fault(kind: str, field: str, value: object, needs: str) -> TinykitError:
@@ -52,6 +55,30 @@ def reals(kind: str, field: str, value: object, length: int, low: float, high: f
         raise fault(kind, field, value, f"a list of {length} numbers")
     for index, item in enumerate(value):
         real(kind, f"{field}[{index}]", item, low, high)
+
+
+def settings(kind: str, frontend: Any) -> dict[str, object]:
+    """A front end's fields, JSON-able: what `arguments` reads."""
+    fields_ = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(frontend).items()
+    }
+    return {"kind": kind, **fields_}
+
+
+def clips(kind: str, x: Int16Array, input_length: int) -> Int16Array:
+    """`x`, if it is recordings of one channel, int16 (clips, input_length).
+
+    Raises:
+        TinykitError: another shape or dtype.
+    """
+    if x.dtype != np.int16 or x.ndim != 2 or x.shape[1] != input_length:
+        raise TinykitError(
+            f"recordings are {x.dtype} {x.shape}, expected int16 (clips, {input_length}).",
+            where=f"front end {kind}",
+            remedy="Resample and cut the recordings to the front end's rate and length.",
+        )
+    return x
 
 
 def arguments(kind: str, cls: type[Any], config: Mapping[str, object]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -115,11 +115,7 @@ class Imu:
 
     def to_config(self) -> dict[str, object]:
         """JSON-able settings, calibration included; `frontends.from_config` reads them."""
-        settings = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
-        return {"kind": self.kind, **settings}
+        return checks.settings(self.kind, self)
 
     def _checked(self, x: Int16Array) -> Int16Array:
         if x.dtype != np.int16 or x.ndim != 3 or x.shape[1:] != (self.input_length, self.channels):

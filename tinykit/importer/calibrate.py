@@ -31,7 +31,7 @@ _FRACTIONS = 64
 _ROUNDS = 3
 
 
-@beyond_float_is_infinite
+@beyond_float_is_infinite()
 def calibrate(
     model: FloatModel,
     x: NDArray[Any],

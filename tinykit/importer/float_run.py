@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.importer import lower_moves
-from tinykit.importer.frame import Frame, refuse
+from tinykit.importer.frame import Frame, beyond_float_is_infinite, refuse
 from tinykit.importer.graph import Graph, Node
 from tinykit.importer.lower import pruned
 from tinykit.importer.real_graph import real_graph
@@ -218,7 +218,7 @@ class Call:
             TinykitError: the node's inputs and options contradict each other, or its output.
         """
         try:
-            with np.errstate(over="ignore", invalid="ignore"):
+            with beyond_float_is_infinite():
                 result = KERNELS[self.node.kind](self)
             self.expect(result.shape)
         except _CONTRADICTIONS as error:

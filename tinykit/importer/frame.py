@@ -19,8 +19,11 @@ from tinykit.network.ops import Constant, Op, Reshape, Tensor
 Shape = tuple[int, ...]
 
 
-beyond_float_is_infinite: np.errstate[Any] = np.errstate(over="ignore", invalid="ignore")
-"""For functions that refuse or clip whatever is not finite, where they use it."""
+@contextmanager
+def beyond_float_is_infinite() -> Iterator[None]:
+    """For what refuses or clips whatever is not finite, where it is used; may be nested."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield
 
 
 def refuse(node: Node, what: str, remedy: str) -> TinykitError:

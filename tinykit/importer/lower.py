@@ -84,7 +84,7 @@ class Imported:
     quantization: Mapping[str, Any] | None = None
 
 
-@beyond_float_is_infinite
+@beyond_float_is_infinite()
 def lower(
     graph: Graph, *, labels: Sequence[str] = (), metadata: Mapping[str, Any] | None = None
 ) -> Imported:

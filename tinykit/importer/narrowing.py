@@ -52,7 +52,7 @@ class Narrowing:
     bits: int
     rounding: str
 
-    @beyond_float_is_infinite
+    @beyond_float_is_infinite()
     def run(
         self, names: set[str], tick: Callable[[int, int], None] = lambda done, total: None
     ) -> tuple[Graph, dict[str, NarrowLayer]]:

@@ -53,7 +53,7 @@ _DEAD_STEP = 1 / 256
 LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30
 
 
-@beyond_float_is_infinite
+@beyond_float_is_infinite()
 def quantize(graph: Graph, ranges: Mapping[str, Range], *, dense_per_channel: bool = True) -> Graph:
     """The graph in int8.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinykit import __version__
 from tinykit.boards import load_board
+from tinykit.emulators.measure import estimate
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.report import plots
@@ -33,7 +34,8 @@ def write_page(folder: Path) -> Path:
     """
     settings, front = load_settings(folder), load_front(folder)
     board = load_board(settings.board)
-    nanojoules = board.cycles_per_instruction * board.pj_per_cycle / 1000
+    one = estimate(1, board)
+    nanojoules = 0.0 if one is None else one.joules * 1e9
     mixed, others = load_rows(folder), _baselines(folder / BASELINES)
 
     def clouds(cost: Callable[[Row], float], beside: Iterable[Spot] = ()) -> list[Cloud]:

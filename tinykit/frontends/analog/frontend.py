@@ -8,7 +8,7 @@ Binary Neural Networks" (arXiv:2201.03386). `reference` is the analog part simul
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
@@ -169,20 +169,10 @@ class Analog:
 
     def to_config(self) -> dict[str, object]:
         """JSON-able settings, calibration included; `frontends.from_config` reads them."""
-        settings = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
-        return {"kind": self.kind, **settings}
+        return checks.settings(self.kind, self)
 
     def _checked(self, x: Int16Array) -> Int16Array:
-        if x.dtype != np.int16 or x.ndim != 2 or x.shape[1] != self.input_length:
-            raise TinykitError(
-                f"recordings are {x.dtype} {x.shape}, expected int16 (clips, {self.input_length}).",
-                where=f"front end {self.kind}",
-                remedy="Resample and cut the recordings to the front end's rate and length.",
-            )
-        return x
+        return checks.clips(self.kind, x, self.input_length)
 
     # --- the analog part ---
 
