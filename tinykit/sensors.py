@@ -15,6 +15,7 @@ from tinykit.data.dataset import IMU_CHANNELS, IMU_SCALE
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu, from_config
 from tinykit.network import Network
+from tinykit.suggest import one_of
 
 # How far a sensor's rate may be from the one that a network was trained at.
 RATE_TOLERANCE: Final = 0.05
@@ -76,13 +77,7 @@ def find_sensor(name: str) -> Sensor:
     Raises:
         TinykitError: there is none.
     """
-    if name not in SENSORS:
-        raise TinykitError(
-            f"there is no sensor {name!r}.",
-            where="--sensor",
-            remedy=f"Choose one of {', '.join(SENSORS)}.",
-        )
-    return SENSORS[name]
+    return SENSORS[one_of(name, SENSORS, what="sensor", where="--sensor")]
 
 
 def frontend_for(network: Network, sensor: Sensor) -> Imu:

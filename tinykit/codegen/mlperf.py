@@ -22,6 +22,7 @@ from tinykit.errors import TinykitError
 from tinykit.frontends import Frontend
 from tinykit.network import Network
 from tinykit.network.ops import Tensor
+from tinykit.suggest import one_of
 from tinykit.templating import render_template
 
 ENERGY_BAUD: Final = 9600
@@ -71,13 +72,7 @@ def find_task(name: str) -> Task:
     Raises:
         TinykitError: there is none.
     """
-    if name not in TASKS:
-        raise TinykitError(
-            f"there is no task {name!r}.",
-            where="--task",
-            remedy=f"Choose one of {', '.join(TASKS)}.",
-        )
-    return TASKS[name]
+    return TASKS[one_of(name, TASKS, what="task", where="--task")]
 
 
 def input_bytes(task: Task, network: Network) -> int:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinykit.errors import TinykitError
 from tinykit.frontends.fixed import FloatArray
+from tinykit.suggest import one_of
 
 #: E24 as the standard lists it; ten of its numbers are not the rounded powers of ten.
 _E24 = (
@@ -28,13 +28,7 @@ def mantissas(series: str) -> FloatArray:
     Raises:
         TinykitError: no such series.
     """
-    if series not in SERIES:
-        raise TinykitError(
-            f"there is no series {series!r}.",
-            where="front end analog",
-            remedy=f"Take one of {', '.join(SERIES)}.",
-        )
-    return np.array(SERIES[series])
+    return np.array(SERIES[one_of(series, SERIES, what="series", where="front end analog")])
 
 
 def neighbours(values: ArrayLike, series: str, count: int = 1) -> FloatArray:
