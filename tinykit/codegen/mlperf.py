@@ -22,7 +22,6 @@ from tinykit.errors import TinykitError
 from tinykit.frontends import Frontend
 from tinykit.network import Network
 from tinykit.network.ops import Tensor
-from tinykit.suggest import one_of
 from tinykit.templating import render_template
 
 ENERGY_BAUD: Final = 9600
@@ -72,7 +71,13 @@ def find_task(name: str) -> Task:
     Raises:
         TinykitError: there is none.
     """
-    return TASKS[one_of(name, TASKS, what="task", where="--task")]
+    if name not in TASKS:
+        raise TinykitError(
+            f"there is no task {name!r}.",
+            where="--task",
+            remedy=f"Choose one of {', '.join(TASKS)}.",
+        )
+    return TASKS[name]
 
 
 def input_bytes(task: Task, network: Network) -> int:
