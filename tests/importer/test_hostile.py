@@ -290,3 +290,17 @@ def test_weights_near_the_ends_of_float32_are_run(size: float) -> None:
 def test_weights_whose_sums_leave_float32_are_refused_without_a_warning() -> None:
     with pytest.raises(TinykitError, match="not finite"):
         narrow_layer(3e38)
+
+
+def test_a_pad_of_fewer_axes_than_its_convolution_is_refused() -> None:
+    file = File()
+    x, padded = file.tensor((1, 4, 4, 2), 0.1), file.tensor((1, 6), 0.1)
+    amounts = file.constant([[0, 0], [1, 1], [1, 1], [0, 0]])
+    weight = file.tensor((2, 3, 3, 2), 0.1, data=np.ones((2, 3, 3, 2), np.int8))
+    y = file.tensor((1, 6, 6, 2), 0.1)
+    file.node("PAD", [x, amounts], padded, "PadOptions")
+    same = {"Padding": "SAME", "StrideH": 1, "StrideW": 1}
+    same |= {"DilationHFactor": 1, "DilationWFactor": 1}
+    file.node("CONV_2D", [padded, weight, -1], y, "Conv2DOptions", **same)
+    with pytest.raises(TinykitError, match="PAD"):
+        lower(parse_tflite(file.content(x, y)))

@@ -275,8 +275,8 @@ def _folded_pads(graph: Graph) -> tuple[dict[str, tuple[int, int, int, int]], se
 def _border(graph: Graph, node: Node, amounts: list[list[int]]) -> tuple[int, int, int, int] | None:
     if node.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         return None
-    shape = graph.tensors[node.inputs[1]].shape
-    if len(shape) != 4 or any(one < 0 for pair in amounts for one in pair):
+    padded, shape = (graph.tensors[name].shape for name in node.inputs[:2])
+    if len(padded) != 4 or len(shape) != 4 or any(one < 0 for pair in amounts for one in pair):
         return None
     options = node.attributes
     extent = (
@@ -284,7 +284,6 @@ def _border(graph: Graph, node: Node, amounts: list[list[int]]) -> tuple[int, in
         (shape[2] - 1) * max(1, options["dilation_w"]) + 1,
     )
     if options["padding"] == "SAME":
-        padded = graph.tensors[node.inputs[0]].shape
         sides = zip(padded[1:3], extent, (options["stride_h"], options["stride_w"]), strict=True)
         if any(any(same_padding(*one)) for one in sides if one[2] > 0):
             return None
