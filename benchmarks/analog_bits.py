@@ -49,7 +49,7 @@ def report(front: Analog, x: np.ndarray, units: int) -> None:
     nominal = nominal_unit(front.stages, NONE)
     usual = front.bits(x, nominal)
     print(f"{front.threshold}: {100 * usual.mean():.1f} % of the bits are 1")
-    integers = front.integer(x)[..., 0] > 0
+    integers = front.integer(x)[:, :, 0] > 0
     print(f"  integers: {100 * np.mean(integers == front.bits(x)):.2f} % equal")
     for gain in (0.5, 2.0, 4.0):
         louder = np.clip(np.rint(x * gain), -32768, 32767).astype(np.int16)

@@ -3,9 +3,11 @@
 
     TINYKIT_DATA=... python benchmarks/kws_ladder.py --out runs/ladder [--seeds 0 1 2] [--test]
 
-All rungs of a seed start from one float model, the baseline. Prints accuracy on validation data,
-on which all choices are made; `--test` adds the test part, to be asked for once. Finished runs are
-skipped and interrupted ones resumed. Writes ladder.json and ladder.md into the output folder.
+All rungs of a seed start from one float model, the baseline, but those behind simulated circuits
+(recipe kws_analog), whose float models hear envelopes; losses are against the baseline. Prints
+accuracy on validation data, on which all choices are made; `--test` adds the test part, to be asked
+for once. Finished runs are skipped and interrupted ones resumed. Writes ladder.json and ladder.md
+into the output folder.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from tinykit.quantize.pipeline import train
 from tinykit.recipe import Recipe
 from tinykit.runs import open_run
 
-RECIPE = "kws_bnn"
+RECIPE, CIRCUIT = "kws_bnn", "kws_analog"
 BOARD = "stm32f405"
 
 
@@ -37,12 +39,14 @@ class Rung:
         policy: bits of weights and activations.
         model: options of the model that differ from the recipe's.
         goal: points of accuracy that it may lose against the float model; None for no goal.
+        filters: of the circuit that gives the bits; 0 for mel energies.
     """
 
     name: str
     policy: str
     model: dict[str, Any]
     goal: float | None = None
+    filters: int = 0
 
 
 RUNGS = {
@@ -50,11 +54,19 @@ RUNGS = {
     "weights": Rung("binary weights, 8-bit activations", "w1a8", {"binary": False}),
     "bnn": Rung("binary network on 8-bit mel", "w1a1,stem=w2a8", {}, 4.0),
     "bits": Rung("binary network on one-bit mel", "w1a1", {"one_bit_input": True}, 7.0),
+    "circuit64": Rung("... on 64 analog filters", "w1a1", {}, filters=64),
+    "circuit32": Rung("... on 32", "w1a1", {}, filters=32),
+    "circuit16": Rung("... on 16", "w1a1", {}, 12.0, filters=16),
+    "circuit8": Rung("... on 8", "w1a1", {}, 18.0, filters=8),
 }
 
 
 def recipe_of(rung: Rung, seed: int, first: Path | None) -> Recipe:
     """The recipe of a rung; `first` is the run folder whose float model it starts from."""
+    if rung.filters:
+        recipe = Recipe.load(CIRCUIT).override(seed=seed)
+        options = {**recipe.frontend.options, "filters": rung.filters}
+        return replace(recipe, frontend=replace(recipe.frontend, options=options))
     recipe = Recipe.load(RECIPE).override(seed=seed, policy=rung.policy)
     options = {**recipe.model.options, **rung.model}
     recipe = replace(recipe, model=replace(recipe.model, options=options))
@@ -71,14 +83,15 @@ def trained(recipe: Recipe, folder: Path, threads: int | None) -> dict[str, Any]
     return train(recipe, folder, resume=same, threads=threads)
 
 
-def row(rung: Rung, seed: int, folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Figures of a run: percent, bytes, operations."""
+def row(rung: Rung, seed: int, folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
+    """Figures of a run: percent, bytes, operations; `whole` has those of the baseline."""
+    metrics = json.loads((folder / "metrics.json").read_text())
     network = open_run(folder).network
     (fit,) = fit_boards(network, [load_board(BOARD)], vectors=0, clips=0)
     figures: dict[str, Any] = {"rung": rung.name, "policy": rung.policy, "seed": seed}
     for part in ("validation", "test"):
-        for stage in ("float", "quantized"):
-            figures[f"{stage}_{part}"] = 100 * metrics[stage][part]["accuracy"]
+        figures[f"float_{part}"] = 100 * whole["float"][part]["accuracy"]
+        figures[f"quantized_{part}"] = 100 * metrics["quantized"][part]["accuracy"]
     return figures | {
         "macs": network.macs(),
         "ace": network.ace(),
@@ -130,14 +143,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for seed in given.seeds:
         first: Path | None = None
+        whole: dict[str, Any] = {}
         for key in RUNGS:
             # The first rung trains the float model of all.
             if key not in given.rungs and first is not None:
                 continue
             folder = given.out / f"{key}-seed{seed}"
             metrics = trained(recipe_of(RUNGS[key], seed, first), folder, given.threads)
+            whole = metrics if first is None else whole
             first = first or folder
-            rows.append(row(RUNGS[key], seed, folder, metrics))
+            rows.append(row(RUNGS[key], seed, folder, whole))
     rows.sort(key=lambda one: [rung.name for rung in RUNGS.values()].index(one["rung"]))
     text = table(rows, test=given.test)
     kept = [{k: v for k, v in one.items() if given.test or "test" not in k} for one in rows]

@@ -157,6 +157,8 @@ class SpeechAugment:
         snr_db: least and largest ratio of clip to noise.
         gain_db: clips get louder or softer by up to so much.
         speed: clips get faster or slower by up to this share.
+        units: an analog front end's parts stray, each few clips those of another unit, as a
+            multiple of `tinykit.frontends.analog.Tolerances`; 0 for exact parts.
         frame_shift: whole frames by which features move in each step.
         time_masks, time_width: masks along time in each step and their greatest width, frames
             (SpecAugment, Park et al., arXiv:1904.08779).
@@ -169,6 +171,7 @@ class SpeechAugment:
     snr_db: tuple[float, float] = (5.0, 30.0)
     gain_db: float = 6.0
     speed: float = 0.12
+    units: float = 0.0
     frame_shift: int = 1
     time_masks: int = 1
     time_width: int = 8

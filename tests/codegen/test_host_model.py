@@ -13,7 +13,7 @@ from tinykit.codegen import HostModel, plan_memory
 from tinykit.codegen import hostlib as hostlib_module
 from tinykit.codegen.isa import ISAS, Isa
 from tinykit.errors import TinykitError
-from tinykit.frontends import Imu
+from tinykit.frontends import Analog, Imu
 from tinykit.network import Network, interpret, interpret_all
 from tinykit.network.sample import (
     POLICIES,
@@ -102,6 +102,20 @@ def test_recordings_pass_through_the_front_end():
         features, scores = model.invoke_clips(clips)
         np.testing.assert_array_equal(features, model.frontend.integer(clips))
         np.testing.assert_array_equal(scores, interpret(network, features))
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_bits_of_a_circuit_are_an_input_of_one_bit_or_of_eight(bits: int):
+    frontend = Analog(filters=16, input_length=3200, threshold="adaptive")
+    rng = np.random.default_rng(2)
+    builder = Builder(rng, frontend.output_shape, bits=bits, symmetric=True)
+    builder.conv(8, (5, 1), stride=(2, 1), weight_bits=bits, bits=bits)
+    network = with_frontend(builder.dense(3, weight_bits=bits).build(), frontend)
+    clips = rng.normal(0, 2000, (4, 3200)).astype(np.int16)
+    with HostModel(network, sanitize=True) as model:
+        features, scores = model.invoke_clips(clips)
+    np.testing.assert_array_equal(features, frontend.integer(clips))
+    np.testing.assert_array_equal(scores, interpret(network, features))
 
 
 def test_any_number_of_samples():

@@ -15,6 +15,7 @@ from tinykit.frontends import Analog, from_config
 from tinykit.frontends.analog import (
     Bank,
     Dac,
+    Envelopes,
     Response,
     Tolerances,
     design,
@@ -233,10 +234,33 @@ def test_mel_triangles_measure_a_sine_like_the_envelopes_do() -> None:
 def test_settings_of_the_analog_front_end_are_read_back() -> None:
     bank = Analog(filters=8, threshold="adaptive", series="E24").calibrate(voices(2))
     assert from_config(json.loads(json.dumps(bank.to_config()))) == bank
-    assert bank.output_shape == (100, 8, 1)
+    assert bank.output_shape == (100, 1, 8)
     for field, value in (
         *(("filters", 3), ("spacing", "bark"), ("series", "E7"), ("hop", 1)),
         *(("levels", [0.1] * 3), ("upper_hz", 7900.0), ("threshold", "none")),
     ):
         with pytest.raises(TinykitError, match=f"'{field}'"):
             from_config({"kind": "analog", field: value})
+
+
+@pytest.mark.parametrize("threshold", ["fixed", "adaptive"])
+def test_thresholds_on_envelopes_are_levels_of_comparators(threshold: str) -> None:
+    clips = voices(4)
+    bank = Analog(filters=8, threshold=threshold, floor=0.004).calibrate(clips)
+    envelopes = Envelopes(bank, units=1.0)
+    features = envelopes.integer(clips)[:, :, 0]
+    least = np.percentile(features, 70, axis=(0, 1)).round().clip(-126, None)
+    bits = envelopes.with_thresholds(least * envelopes.scale).bits(clips)
+    # Levels are rounded to six digits, a step of a feature is 1.7 %.
+    assert np.mean(bits == (features >= least)) > 0.9995
+    assert 0.05 < bits.mean() < 0.95
+    unit = sample_unit(bank.stages, Tolerances(), np.random.default_rng(3))
+    drawn = envelopes.drawn(clips, np.random.default_rng(3))[:, :, 0]
+    heard = envelopes.with_thresholds(least * envelopes.scale).bits(clips, unit)
+    assert np.mean(heard == (drawn >= least)) > 0.9995
+    assert np.mean(drawn != features) > 0.1
+
+
+def test_silence_is_the_least_envelope_whatever_the_threshold() -> None:
+    envelopes = Envelopes(Analog(filters=8, threshold="adaptive", floor=0.004))
+    assert np.all(envelopes.integer(np.zeros((1, 16000), np.int16)) == -128)

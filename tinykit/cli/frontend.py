@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinykit.cli.evaluate import Part
 from tinykit.cli.output import Commands, JsonOption, show, show_json, show_table
 from tinykit.errors import TinykitError
 
@@ -99,6 +100,58 @@ def show_recording(
         show_json({"page": output, "share_of_ones": share, "frontend": front.to_config()})
     else:
         show(f"page: [bold]{output}[/bold]; {100 * share:.1f} % of the bits are 1")
+
+
+@app.command("yield")
+def manufactured(
+    run: Annotated[Path, typer.Argument(help="A run whose front end is analog.")],
+    units: Annotated[int, typer.Option(help="Manufactured units to draw.")] = 50,
+    clips: Annotated[int, typer.Option(help="Clips that each unit hears.", min=1)] = 300,
+    accuracy: Annotated[
+        float, typer.Option(help="Percent that a unit must reach.", min=0.0, max=100.0)
+    ] = 80.0,
+    resistor: Annotated[float, typer.Option(help="Tolerance, percent.", min=0.0)] = 1.0,
+    capacitor: Annotated[float, typer.Option(help="Tolerance, percent.", min=0.0)] = 5.0,
+    offset: Annotated[float, typer.Option(help="Of comparators, millivolts.", min=0.0)] = 3.0,
+    part: Annotated[Part, typer.Option(help="Which part of the split.")] = Part.VALIDATION,
+    seed: Annotated[int, typer.Option(help="Of units and of the choice of clips.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """How accurate manufactured units are, and what rounded thresholds and loudness cost.
+
+    Each unit's parts, amplifiers, temperature, supply and microphone are drawn within tolerances.
+
+    Example: [bold]tinykit frontend yield runs/kws_analog --units 100 --accuracy 85[/bold]
+    """
+    import numpy as np
+
+    from tinykit.frontends.analog import Tolerances
+    from tinykit.recipe import Recipe
+    from tinykit.runs import open_run
+    from tinykit.yields import simulate
+
+    network = open_run(run).network
+    dataset = Recipe.load(run / "recipe.toml").load_dataset(None).part(part.value)
+    order = np.random.default_rng(seed).permutation(len(dataset))[:clips]
+    strayed = Tolerances(resistor=resistor / 100, capacitor=capacitor / 100, offset=offset / 1000)
+    x, y = dataset.x[order], dataset.y[order]
+    found = simulate(network, x, y, units=units, tolerances=strayed, seed=seed)
+    share = found.share_at(accuracy / 100)
+    if as_json:
+        figures = {"mean": found.mean, "fifth_percentile": found.fifth_percentile, "yield": share}
+        show_json({"run": run, "part": part.value, **vars(found), **figures})
+        return
+    rows = [
+        ("exact parts", found.nominal),
+        *((f"thresholds of {name}", one) for name, one in found.rounded.items()),
+        *((f"sound {gain:g} times as loud", one) for gain, one in found.gains.items()),
+        (f"{units} units, mean", found.mean),
+        ("their 5th percentile", found.fifth_percentile),
+        ("the worst of them", min(found.units)),
+    ]
+    shown = [(name, f"{100 * one:.2f} %") for name, one in rows]
+    show_table(f"{found.clips} clips of the {part.value} part", ("", "accuracy"), shown)
+    show(f"yield at {accuracy:g} %: [bold]{100 * share:.0f} %[/bold] of the units")
 
 
 def _front(run: Path | None, channels: int, series: str, threshold: str) -> Analog:

@@ -67,6 +67,16 @@ class Imu:
         """The int8 of a channel at its centre."""
         return 0
 
+    @property
+    def calibrated(self) -> tuple[str, ...]:
+        """Names of the settings that `calibrate` finds."""
+        return ("centre", "spread")
+
+    @property
+    def output_bits(self) -> int:
+        """All of an int8 counts."""
+        return 8
+
     def _normal(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         rough = (0.0,) * self.channels, (4096.0,) * self.channels
         return (self.centre, self.spread) if self.centre else rough

@@ -168,6 +168,16 @@ class SpectralFrontend(ABC):
         """The int8 of a feature at its centre."""
         return 0
 
+    @property
+    def calibrated(self) -> tuple[str, ...]:
+        """Names of the settings that `calibrate` finds."""
+        return ("centre", "spread")
+
+    @property
+    def output_bits(self) -> int:
+        """All of an int8 counts."""
+        return 8
+
     # --- tables ---
 
     @cached_property

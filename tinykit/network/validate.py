@@ -550,7 +550,9 @@ def _check_ends(network: Network) -> None:
     from tinykit.frontends import from_config
 
     frontend, source = from_config(network.frontend), network.tensor(network.input)
-    made = (tuple(frontend.output_shape), 8, float(frontend.scale), frontend.zero_point)
+    # What a front end gives in fewer bits comes as int8 all the same, and a network may take it so.
+    bits = source.bits if source.bits in (8, frontend.output_bits) else frontend.output_bits
+    made = (tuple(frontend.output_shape), bits, float(frontend.scale), frontend.zero_point)
     taken = (source.shape, source.bits, source.scale, source.zero_point)
     if made != taken:
         raise fail(

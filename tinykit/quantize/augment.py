@@ -21,16 +21,22 @@ from tinykit.recipe import MotionAugment, SpeechAugment
 Augment = Callable[[Any, Any], Any]
 
 
-def speech(settings: SpeechAugment) -> Augment:
-    """Shift by whole frames, and SpecAugment's masks along time and coefficients."""
+def speech(settings: SpeechAugment, masked: float = 0.0) -> Augment:
+    """Shift by whole frames, and SpecAugment's masks along time and coefficients.
+
+    Coefficients lie along the columns, or along the channels where there is one column. What is
+    masked becomes `masked`.
+    """
 
     def apply(x: Any, seed: Any) -> Any:
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
         if settings.frame_shift:
             x = shift_rows(x, settings.frame_shift, seeds[0])
         rows = _masks(x, 1, settings.time_masks, settings.time_width, seeds[1])
-        columns = _masks(x, 2, settings.frequency_masks, settings.frequency_width, seeds[2])
-        return x * rows * columns
+        axis = 2 if x.shape[2] > 1 else 3
+        columns = _masks(x, axis, settings.frequency_masks, settings.frequency_width, seeds[2])
+        kept = rows * columns
+        return x * kept + masked * (1.0 - kept) if masked else x * kept
 
     return apply
 

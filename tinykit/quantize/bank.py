@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.data.cache import cached
 from tinykit.frontends import from_config
+from tinykit.frontends.analog import Envelopes
 from tinykit.progress import progress
 from tinykit.recipe import SpeechAugment
 
@@ -55,20 +56,33 @@ class Features:
     scale: float
 
 
+class Ear(Protocol):
+    """What features come from: a front end, or what it hears before thresholds are known."""
+
+    @property
+    def input_length(self) -> int: ...
+    @property
+    def output_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def scale(self) -> float: ...
+    def integer(self, x: Int16Array) -> Int8Array: ...
+    def to_config(self) -> dict[str, object]: ...
+
+
 def calibrated(frontend: Frontend, train: Dataset) -> Frontend:
     """The front end calibrated on the clips of `train`, from the cache where it was done before."""
     key = {"clips": _digest(train.x), "frontend": frontend.to_config()}
 
     def make() -> dict[str, NDArray[Any]]:
         config = frontend.calibrate(train.x).to_config()
-        return {name: np.asarray(config[name]) for name in ("centre", "spread")}
+        return {name: np.asarray(config[name]) for name in frontend.calibrated}
 
     found = cached(f"calibration-{train.name}", key, make)
     config = frontend.to_config() | {name: values.tolist() for name, values in found.items()}
     return from_config(config)
 
 
-def make_features(dataset: Dataset, frontend: Frontend, augment: Any, *, seed: int) -> Features:
+def make_features(dataset: Dataset, frontend: Ear, augment: Any, *, seed: int) -> Features:
     """Features of all parts, from the cache where they were made before.
 
     Args:
@@ -111,9 +125,7 @@ def make_features(dataset: Dataset, frontend: Frontend, augment: Any, *, seed: i
 _WAVEFORM_KEYS = ("bank", "shift_ms", "noise", "snr_db", "gain_db", "speed")
 
 
-def speech_bank(
-    train: Dataset, frontend: Frontend, augment: SpeechAugment, *, seed: int
-) -> Int8Array:
+def speech_bank(train: Dataset, frontend: Ear, augment: SpeechAugment, *, seed: int) -> Int8Array:
     """`augment.bank` variants of every clip: int8 (bank, n, *frontend.output_shape)."""
     bank = np.empty((augment.bank, len(train), *frontend.output_shape), np.int8)
     silent = train.y == train.labels.index("silence") if "silence" in train.labels else None
@@ -127,7 +139,12 @@ def speech_bank(
                 if silent is not None and train.noise:
                     fresh = silent[rows]
                     clips[fresh] = new_silence(int(fresh.sum()), clips.shape[1], train.noise, rng)
-                bank[variant, rows] = frontend.integer(clips)
+                heard = (
+                    frontend.drawn(clips, rng)
+                    if isinstance(frontend, Envelopes)
+                    else frontend.integer(clips)
+                )
+                bank[variant, rows] = heard
                 bar.advance(task, clips.shape[0])
     return bank
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tinykit.data import Dataset
     from tinykit.frontends import Frontend
     from tinykit.network import Network
-    from tinykit.quantize.bank import Features
+    from tinykit.quantize.bank import Ear, Features
     from tinykit.quantize.loop import Fit, History, Material
     from tinykit.quantize.qat import Schemes
 
@@ -126,6 +126,7 @@ class Work:
         recipe: what to do.
         run: folder.
         dataset, frontend, features, blueprint: what the recipe comes to.
+        ear: what the features come from: the front end, or its envelopes if thresholds are learned.
         resume: go on from checkpoints.
     """
 
@@ -133,6 +134,7 @@ class Work:
     run: Path
     dataset: Dataset
     frontend: Frontend
+    ear: Ear
     features: Features
     blueprint: Blueprint
     resume: bool
@@ -154,10 +156,11 @@ class Work:
                     remedy="Choose another data set, or add speakers or subjects.",
                 )
         frontend = make_frontend(recipe, dataset)
+        ear = ear_of(recipe, frontend)
         # The bank is drawn with a seed of its own, so that all seeds of a recipe share it.
-        features = make_features(dataset, frontend, recipe.augment, seed=0)
+        features = make_features(dataset, ear, recipe.augment, seed=0)
         plan = architecture(recipe, frontend, dataset)
-        return cls(recipe, run, dataset, frontend, features, plan, resume)
+        return cls(recipe, run, dataset, frontend, ear, features, plan, resume)
 
     def material(self) -> Material:
         from tinykit.quantize.loop import Material
@@ -173,7 +176,9 @@ class Work:
 
         settings = self.recipe.augment
         if isinstance(settings, SpeechAugment):
-            return augment.speech(settings)
+            # The mean of a mel coefficient is 0; of an envelope nothing is what silence gives.
+            heard = self.ear is not self.frontend
+            return augment.speech(settings, float(self._silence().max()) if heard else 0.0)
         if isinstance(settings, MotionAugment) and isinstance(self.frontend, Imu):
             return augment.motion(settings, self.frontend)
         return None
@@ -249,13 +254,14 @@ class Work:
         network = self.export(model)
         fake = loop.logits(model, self.features.validation, self.features.scale)
         steps = np.rint(fake / network.tensor(network.output).scale).astype(np.int8)
+        given = self.features_of(network)
         return network, {
             "policy": str(policy),
             "schemes": asdict(self._schemes()),
             **_history(history),
             "seconds": time.perf_counter() - start,
             "fake_quantized_against_integers": agreement(
-                steps, interpret(network, self.features.validation)
+                steps, interpret(network, given.validation)
             ),
         }
 
@@ -315,7 +321,7 @@ class Work:
     def _silence(self) -> NDArray[np.float32]:
         """Features of a clip of zeros, (1, *shape), in reals."""
         clip = np.zeros((1, self.frontend.input_length), np.int16)
-        return self.frontend.integer(clip).astype(np.float32) * np.float32(self.features.scale)
+        return self.ear.integer(clip).astype(np.float32) * np.float32(self.features.scale)
 
     def _schemes(self) -> Schemes:
         from tinykit.quantize.qat import Schemes
@@ -324,14 +330,16 @@ class Work:
         return Schemes(how.weights, how.activations, how.granularity)
 
     def export(self, model: Any) -> Network:
-        """The Network of a trained QatModel."""
+        """The Network of a trained QatModel; thresholds that it learned are in its front end."""
+        from tinykit.frontends.analog import Envelopes
+        from tinykit.quantize.bits_input import bits_only
         from tinykit.quantize.export import export_network
 
-        return export_network(
+        network = export_network(
             model,
             name=self.recipe.name,
             labels=self.dataset.labels,
-            frontend=self.frontend.to_config(),
+            frontend=None if isinstance(self.ear, Envelopes) else self.frontend.to_config(),
             metadata={
                 "task": self.recipe.task,
                 "data": self.dataset.name,
@@ -342,6 +350,19 @@ class Work:
                 "seed": self.recipe.seed,
             },
         )
+        if not isinstance(self.ear, Envelopes):
+            return network
+        thresholds, rest = bits_only(network)
+        return replace(rest, frontend=self.ear.with_thresholds(thresholds).to_config())
+
+    def features_of(self, network: Network) -> Features:
+        """What the Network's own front end gives: the features, or bits where it learned them."""
+        from tinykit.frontends import from_config
+        from tinykit.quantize.bank import make_features
+
+        if self.ear is self.frontend or network.frontend is None:
+            return self.features
+        return make_features(self.dataset, from_config(network.frontend), None, seed=0)
 
     def calibration(self) -> NDArray[np.float32]:
         """Training features, variants mixed, in reals."""
@@ -408,7 +429,7 @@ class Work:
         from tinykit.network import exit_logits, interpret
         from tinykit.quantize.metrics import classification
 
-        f, labels = self.features, self.dataset.labels
+        f, labels = self.features_of(network), self.dataset.labels
         *early, last = exit_logits(network, f.validation)
         figures = {
             "validation": classification(last, f.validation_y, labels),
@@ -457,6 +478,28 @@ def make_frontend(recipe: Recipe, dataset: Dataset) -> Frontend:
         shape["channels"] = int(dataset.x.shape[2])
     frontend = from_config({"kind": recipe.frontend.name, **shape, **recipe.frontend.options})
     return calibrated(frontend, dataset.part("train"))
+
+
+def ear_of(recipe: Recipe, frontend: Frontend) -> Ear:
+    """What a recipe's training hears.
+
+    A network whose first layer compares learns the thresholds of comparators from their envelopes.
+
+    Raises:
+        TinykitError: units are to stray, but no thresholds of an analog front end are learned.
+    """
+    from tinykit.frontends.analog import Analog, Envelopes
+
+    units = recipe.augment.units if isinstance(recipe.augment, SpeechAugment) else 0.0
+    if isinstance(frontend, Analog) and recipe.model.options.get("one_bit_input", False):
+        return Envelopes(frontend, units)
+    if units:
+        raise TinykitError(
+            "units can stray only where an analog front end's thresholds are learned.",
+            where=f"{recipe.name}: [augment] units",
+            remedy='Take the front end "analog" and one_bit_input = true, or leave it out.',
+        )
+    return frontend
 
 
 def save_float(model: Any, run: Path, name: str = "model.keras") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from tinykit.frontends.analog.bank import Bank
 from tinykit.frontends.analog.comparator import Comparator, latched
+from tinykit.frontends.analog.envelopes import Envelopes
 from tinykit.frontends.analog.frontend import Analog
 from tinykit.frontends.analog.ideal import mel_peaks
 from tinykit.frontends.analog.mfb import Mfb, design, exact
@@ -19,6 +20,7 @@ __all__ = [
     "Comparator",
     "Dac",
     "Dividers",
+    "Envelopes",
     "Mfb",
     "Response",
     "Tolerances",

@@ -35,7 +35,7 @@ _ROUGH_FIXED, _ROUGH_ADAPTIVE = 0.008, 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Analog:
-    """Band-passes, rectifiers, envelopes and comparators; (hops, filters, 1) of -1 and 1.
+    """Band-passes, rectifiers, envelopes and comparators; (hops, 1, filters) of -1 and 1.
 
     Amplitudes (`floor`, `hysteresis`, fixed `levels`) are shares of the int16 full scale.
 
@@ -110,8 +110,18 @@ class Analog:
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
-        """(hops, filters, 1)."""
-        return self.rows, self.filters, 1
+        """(hops, 1, filters): the bits of a hop are one pixel, which one-bit tensors pack."""
+        return self.rows, 1, self.filters
+
+    @property
+    def calibrated(self) -> tuple[str, ...]:
+        """Names of the settings that `calibrate` finds."""
+        return ("levels",)
+
+    @property
+    def output_bits(self) -> int:
+        """A network may take the bits as values of 8 bits, or as what they are."""
+        return 1
 
     @property
     def scale(self) -> float:
@@ -130,21 +140,21 @@ class Analog:
             x: (clips, input_length) int16.
 
         Returns:
-            (clips, hops, filters, 1) int8 of -1 and 1.
+            (clips, hops, 1, filters) int8 of -1 and 1.
 
         Raises:
             TinykitError: another shape or dtype.
         """
         bank = self.fixed
-        return bank.bits(bank.peaks(self._checked(x)))[..., None]
+        return bank.bits(bank.peaks(self._checked(x)))[:, :, None]
 
     def reference(self, x: Int16Array) -> FloatArray:
         """Bits of the simulated analog part in which nothing strays: float64 of -1 and 1.
 
         Returns:
-            (clips, hops, filters, 1).
+            (clips, hops, 1, filters).
         """
-        return np.where(self.comparator().bits(self.peaks(x)), 1.0, -1.0)[..., None]
+        return np.where(self.comparator().bits(self.peaks(x)), 1.0, -1.0)[:, :, None]
 
     def calibrate(self, x_train: Int16Array) -> Self:
         """The same front end with each level at its filter's mean over `x_train`.
