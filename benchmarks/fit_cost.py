@@ -5,9 +5,9 @@
 
 Each firmware is a network of many layers with random shapes, strides, paddings and widths, each run
 by a kernel drawn from all that can run it. What was counted stays in the folder --samples, so that
-a fit can be repeated after a change of the model; --fit-only does nothing else. --missing measures
-only operators of imported models, and fits only pieces that the core has no coefficients of: what
-to do when such a piece is new; --refit PIECE fits that as well. Coefficients go to
+a fit can be repeated after a change of the model; --fit-only does nothing else. --missing fits only
+pieces that the core has no coefficients of, and measures only firmwares that have such a piece:
+what to do when one is new; --refit PIECE fits that as well. Coefficients go to
 tinykit/codegen/cost.json, and the error of the fit by piece to stdout.
 """
 
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -510,6 +510,16 @@ def counts_with_exits(network: Network, layers: Sequence[Layer], core: Core) -> 
     return [*closed, *checked]
 
 
+def has_other_pieces(seed: int, board: Board, known: Collection[str]) -> bool:
+    """Whether the model counts a piece in this firmware that is not `known`."""
+    network = network_of(seed, board)
+    layers, core = layers_of(network, board, seed), core_of(board)
+    counts = [counts_of(layer, core) for layer in layers]
+    if network.exits:
+        counts = counts_with_exits(network, layers, core)
+    return any(piece not in known for one in counts for piece in one)
+
+
 def describe(network: Network, layer: Layer) -> str:
     """A layer for people."""
     x, y = network.tensor(layer.inputs[0]), network.tensor(layer.op.output)
@@ -662,12 +672,14 @@ def main() -> int:
     plugin()
     for core in options.core or CORES:
         path = options.samples / f"{core}.json"
-        if not options.fit_only:
-            first = IMPORTED if options.missing else 0
-            collect(core, [one for one in seeds_of(options.firmwares) if one >= first], path)
-        rows = read(core, path)
         fixed = known_pieces(core) if options.missing else {}
         fixed = {piece: one for piece, one in fixed.items() if piece not in options.refit}
+        if not options.fit_only:
+            seeds, board = seeds_of(options.firmwares), load_board(CORES[core])
+            if options.missing:
+                seeds = [seed for seed in seeds if has_other_pieces(seed, board, fixed)]
+            collect(core, seeds, path)
+        rows = read(core, path)
         found = {**fixed, **fit(rows, fixed)}
         save(core, found)
         report(core, rows, found)

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random forests on statistical features, on the splits of the searches: what networks must beat.
+"""What searched networks must beat, on the same splits: forests, ST's GMP, a CNN in floats.
 
-    python benchmarks/har_baselines.py hapt [--seconds 2.56] [--seeds 3] [--out FILE]
+    python benchmarks/har_baselines.py hapt [--seconds 2.56] [--seeds 3] [--out FILE] [--runs DIR]
 
-FILE, put as baselines.json into the folder of a search, adds the forests to its page.
-Features of a window, as int16: mean, deviation, least, largest and mean absolute difference of each
-channel and of each sensor's magnitude. Forests of several numbers of trees and depths are trained
-with scikit-learn and turned into C by emlearn (inline, int16), which is compiled for a Cortex-M4:
-its .text and .rodata are the forest's memory, features and their code not counted. Scores are those
-of scikit-learn's trees on the integers that the C compares. Needs the extra `baselines`.
+FILE, put as baselines.json into the folder of a search, adds them to its page, and `tinykit search
+show` then names those that no network of at most their memory beats.
+
+Random forests on statistical features of a window, as int16: mean, deviation, least, largest and
+mean absolute difference of each channel and of each sensor's magnitude. Forests of several numbers
+of trees and depths are trained with scikit-learn and turned into C by emlearn (inline, int16),
+which is compiled for a Cortex-M4: its .text and .rodata are the forest's memory, features and their
+code not counted. Scores are those of scikit-learn's trees on the integers that the C compares.
+Needs the extra `baselines`.
+
+GMP (two convolutions and a global maximum, of ST's model zoo) is trained by the data set's packaged
+recipe to integers of 8 bits; its memory is its weights and arena, as that of searched networks. The
+CNN of that recipe in floats is not deployed: its memory is said to be four times that of its
+integers. Finished trainings are kept in DIR.
 """
 
 from __future__ import annotations
@@ -17,7 +25,10 @@ import argparse
 import json
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +36,11 @@ from numpy.typing import NDArray
 from tinykit.data import load_dataset
 from tinykit.files import write_atomic
 from tinykit.quantize.metrics import classification
+from tinykit.quantize.pipeline import train
+from tinykit.recipe import Named, Recipe
+from tinykit.runs import open_run
+from tinykit.search.space import space_of
+from tinykit.search.trial import cost_on
 
 TREES_AND_DEPTHS = ((1, 3), (1, 6), (3, 4), (5, 6), (10, 6), (10, 9), (20, 9), (60, 12))
 CORE = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-O2", "-std=c11", "-c")
@@ -67,23 +83,26 @@ def compiled_bytes(forest: object, width: int) -> int:
     return int(text) + int(data)
 
 
-def main() -> None:
+Scores = dict[str, list[float]]
+
+
+def note(scores: Scores, part: str, found: dict[str, Any]) -> None:
+    """Keep the figures of a seed, in percent."""
+    for figure in ("accuracy", "macro_f1"):
+        scores.setdefault(f"{part} {figure}", []).append(100 * found[figure])
+
+
+def forests(options: argparse.Namespace) -> Iterator[tuple[str, int, Scores]]:
+    """Name, bytes and scores of each forest."""
     from sklearn.ensemble import RandomForestClassifier
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data")
-    parser.add_argument("--seconds", type=float, default=2.56)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="JSON of validation scores by flash")
-    options = parser.parse_args()
     rate = load_dataset(options.data).rate
     window = round(options.seconds * rate)
     data = load_dataset(options.data, window=window, step=window // 2)
     parts = {name: data.part(name) for name in ("train", "validation", "test")}
     x = {name: features(part.x) for name, part in parts.items()}
-    rows = []
     for trees, depth in TREES_AND_DEPTHS:
-        scores: dict[str, list[float]] = {}
+        scores: Scores = {}
         size = 0
         for seed in range(options.seeds):
             forest = RandomForestClassifier(trees, max_depth=depth, random_state=seed, n_jobs=1)
@@ -91,14 +110,48 @@ def main() -> None:
             size = max(size, compiled_bytes(forest, x["train"].shape[1]))
             for name in ("validation", "test"):
                 found = classification(forest.predict_proba(x[name]), parts[name].y, data.labels)
-                for figure in ("accuracy", "macro_f1"):
-                    scores.setdefault(f"{name} {figure}", []).append(100 * found[figure])
-        row = {"data": options.data, "seconds": options.seconds, "trees": trees, "depth": depth}
-        row |= {"flash": size}
-        row |= {key: round(float(np.mean(values)), 2) for key, values in scores.items()}
-        print(json.dumps(row), flush=True)
-        score = row["validation macro_f1"] / 100
-        rows.append({"name": f"{trees} trees of {depth}", "flash": size, "macro_f1": score})
+                note(scores, name, found)
+        yield f"{trees} trees of {depth}", size, scores
+
+
+def networks(options: argparse.Namespace) -> Iterator[tuple[str, int, Scores]]:
+    """GMP in integers, and the packaged recipe's CNN in floats."""
+    base = Recipe.load(space_of(options.data).recipe)
+    gmp = replace(base, name="gmp", model=Named("gmp"))
+    for name, recipe, stage in (("GMP", gmp, "quantized"), ("float CNN", base, "float")):
+        scores: Scores = {}
+        size = 0
+        for seed in range(options.seeds):
+            home = options.runs / f"{options.data}-{recipe.name}-seed{seed}"
+            told = home / "metrics.json"
+            if not told.exists():
+                train(recipe.override(seed=seed), home, resume=home.exists())
+            metrics = json.loads(told.read_text())
+            costs = cost_on(open_run(home).network, options.board)
+            memory = costs["weights"] + costs["arena"]
+            size = max(size, memory if stage == "quantized" else 4 * memory)
+            for part in ("validation", "test"):
+                note(scores, part, metrics[stage][part])
+        yield name, size, scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--seconds", type=float, default=2.56, help="window of the forests")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--board", default="nrf52840dk", help="that memory is of")
+    parser.add_argument("--runs", type=Path, default=Path("runs/har-baselines"))
+    parser.add_argument("--out", type=Path, help="JSON of validation scores by memory")
+    options = parser.parse_args()
+    rows = []
+    for name, memory, scores in (*forests(options), *networks(options)):
+        mean = {key: round(float(np.mean(values)), 2) for key, values in scores.items()}
+        print(
+            json.dumps({"data": options.data, "name": name, "memory": memory, **mean}), flush=True
+        )
+        score = mean["validation macro_f1"] / 100
+        rows.append({"name": name, "memory": memory, "macro_f1": score})
     if options.out:
         write_atomic(options.out, json.dumps(rows, indent=1) + "\n")
 

@@ -37,6 +37,12 @@ def test_har_cnn_shapes(separable: bool, head: str) -> None:
     assert names == (["conv1", "dw2", "pw2", "dense"] if separable else ["conv1", "conv2", "dense"])
 
 
+def test_gmp_has_the_parameters_of_the_model_zoo_less_its_normalisations() -> None:
+    plan = blueprint("gmp", (24, 1, 3), 4, {})
+    assert plan.shapes()["axes"] == (24, 3, 1)
+    assert plan.parameters() == 1528 - 4 - 64
+
+
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "pads"),
     [(49, 10, 2, (4, 5)), (10, 4, 2, (1, 1)), (25, 3, 1, (1, 1)), (5, 1, 1, (0, 0))],

@@ -22,6 +22,7 @@ from tinykit.network import (
     export_tflite,
     interpret,
     run_tflite,
+    tflite_oracle,
     to_tflite,
 )
 from tinykit.network.ops import Add, Requantize, Weighted
@@ -338,3 +339,16 @@ def test_lopsided_pools_are_refused() -> None:
     network = builder.pool(MaxPool2D, (3, 3), padding=(2, 0, 0, 0)).build()
     with pytest.raises(TinykitError, match="neither SAME nor VALID"):
         to_tflite(network)
+
+
+def test_the_oracle_answers_after_a_refusal_and_after_a_crash() -> None:
+    content = to_tflite(ds_cnn(4, "w8a8", blocks=1))
+    x = np.zeros((1, 49, 10, 1), np.int8)
+    want = run_tflite(content, x)
+    with pytest.raises(TinykitError, match="tflite-runtime refuses the network"):
+        run_tflite(b"TFL3" * 8, x)
+    assert np.array_equal(run_tflite(content, x), want)
+    next(iter(tflite_oracle._oracles.values()))._process.kill()
+    with pytest.raises(TinykitError, match="tflite-runtime refuses the network"):
+        run_tflite(content, x)
+    assert np.array_equal(run_tflite(content, x), want)

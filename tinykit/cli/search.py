@@ -98,15 +98,11 @@ def show_search(
 
     The page has the front as pictures, beside the classifiers of a baselines.json in the folder.
     """
-    from tinykit.search.har import load_front
     from tinykit.search.mixed import load_rows
 
     rows = load_rows(folder)
-    if as_json:
-        show_json({"folder": folder, "front": load_front(folder), "mixed": rows})
-        return
-    _show(folder, as_json=False)
-    if rows:
+    _show(folder, as_json=as_json, mixed=rows)
+    if rows and not as_json:
         _show_bits(rows, as_json=False)
 
 
@@ -124,16 +120,33 @@ def _workers(cluster: str | None, count: int | None) -> Iterator[Workers]:
         running.close()
 
 
-def _show(folder: Path, *, as_json: bool) -> None:
-    from tinykit.search.har import load_front
+def _show(folder: Path, *, as_json: bool, mixed: Sequence[Mapping[str, Any]] | None = None) -> None:
+    from tinykit.boards import load_board
+    from tinykit.emulators.measure import estimate
+    from tinykit.search.baselines import load_baselines, unbeaten
+    from tinykit.search.har import load_front, load_settings
     from tinykit.search.page import write_page
 
-    rows = load_front(folder)
+    rows, board = load_front(folder), load_board(load_settings(folder).board)
+    for row in rows:
+        spent = estimate(row["instructions"], board)
+        row["estimated_ms"] = None if spent is None else spent.seconds * 1e3
+    others = load_baselines(folder)
+    strong = unbeaten(others, rows)
     page = write_page(folder)
     if as_json:
-        show_json({"folder": folder, "front": rows})
+        found: dict[str, Any] = {"unbeaten_baselines": [one.name for one, _ in strong]}
+        found |= {} if mixed is None else {"mixed": mixed}
+        show_json({"folder": folder, "front": rows, **found})
         return
-    show_front(f"Front of {folder}, best of validation", rows)
+    show_front(f"Front of {folder}, best of validation, latency on {board.id}", rows)
+    for one, best in strong:
+        show(
+            f"not beaten within its {one.memory:,.0f} bytes: {one.name}, "
+            f"{100 * one.macro_f1:.2f} % (the best network there: {100 * best:.2f} %)"
+        )
+    if others and not strong:
+        show(f"each of {len(others)} baselines is beaten by a network of at most its memory")
     show(f"pictures: [bold]{page}[/bold]")
     show(f"networks: [bold]{folder}/pareto[/bold]   next: tinykit generate {folder}/pareto/...")
 
@@ -146,11 +159,12 @@ def show_front(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
             f"{row['folder']} {'*' if row['folder'] in starred else ''}",
             f"{100 * row['macro_f1']:.2f} %",
             *(row[key] for key in ("memory", "weights", "arena", "flash", "instructions")),
+            None if row["estimated_ms"] is None else f"{row['estimated_ms']:.3g} ms",
         )
         for row in rows
     ]
     columns = ("network", "macro F1", "weights\n+ arena", "weights", "arena", "flash")
-    show_table(title, (*columns, "predicted\ninstructions"), lines)
+    show_table(title, (*columns, "predicted\ninstructions", "estimated\nlatency"), lines)
 
 
 def _show_bits(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -89,9 +89,18 @@ class Join:
 
 @dataclass(frozen=True)
 class Columns:
-    """Each column a channel: (height, width, channels) as (height, 1, width * channels)."""
+    """Each column a channel, or each channel a column.
+
+    (height, width, channels) as (height, 1, width * channels), or as (height, width * channels, 1).
+    """
 
     name: str
+    become: Literal["channels", "columns"] = "channels"
+
+    def shape(self, height: int, width: int, channels: int) -> tuple[int, int, int]:
+        """What an image becomes."""
+        count = width * channels
+        return (height, 1, count) if self.become == "channels" else (height, count, 1)
 
 
 @dataclass(frozen=True)
@@ -284,7 +293,7 @@ def _output_shape(layer: Layer, shape: Shape, *others: Shape) -> Shape:
     if isinstance(layer, GlobalPool):
         return (channels,)
     if isinstance(layer, Columns):
-        return (height, 1, width * channels)
+        return layer.shape(height, width, channels)
     if isinstance(layer, Flatten):
         return (height * width * channels,)
     if isinstance(layer, Pool):

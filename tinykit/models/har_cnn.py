@@ -12,6 +12,7 @@ from typing import Literal
 
 from tinykit.models.blueprint import (
     Blueprint,
+    Columns,
     Conv,
     Depthwise,
     Drop,
@@ -117,6 +118,37 @@ def har_big_little(
         reads[joined] = (beside, made)
     layers += [GlobalPool("mean"), Drop("drop", dropout), Linear("dense", classes)]
     return Blueprint("har_big_little", input_shape, tuple(layers), reads, ("little",))
+
+
+def gmp(
+    input_shape: tuple[int, ...],
+    classes: int,
+    *,
+    width: int = 16,
+    kernel: int = 5,
+) -> Blueprint:
+    """Two convolutions along the time of each axis by itself, and the maximum over all: a baseline.
+
+    The shape of GMP in STMicroelectronics' model zoo, at 24 steps of 3 axes and 4 classes: its
+    1,528 parameters count normalisations of the input and of 16 channels, which are folded here.
+    Axes share their weights and meet in the maximum only.
+
+    Args:
+        input_shape: (steps, 1, channels).
+        classes: number of logits.
+        width: channels of both convolutions.
+        kernel: steps that each of them sees.
+    """
+    steps, _, axes = input_shape
+    layers = (
+        Columns("axes", "columns"),
+        Conv("conv1", width, (kernel, 1), padding="valid"),
+        Conv("conv2", width, (kernel, 1), padding="valid"),
+        Pool("max", "max", (max(steps - 2 * (kernel - 1), 1), axes)),
+        Flatten("flatten"),
+        Linear("dense", classes),
+    )
+    return Blueprint("gmp", input_shape, layers)
 
 
 def _repeat(values: Sequence[int], count: int) -> list[int]:

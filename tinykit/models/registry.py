@@ -11,7 +11,7 @@ from tinykit.errors import TinykitError
 from tinykit.models.blueprint import Blueprint
 from tinykit.models.bnn import bnn_1d, bnn_2d
 from tinykit.models.ds_cnn import ds_cnn, ds_cnn_small
-from tinykit.models.har_cnn import har_big_little, har_cnn
+from tinykit.models.har_cnn import gmp, har_big_little, har_cnn
 from tinykit.suggest import one_of
 
 MODELS: dict[str, Callable[..., Blueprint]] = {
@@ -19,6 +19,7 @@ MODELS: dict[str, Callable[..., Blueprint]] = {
     "bnn_2d": bnn_2d,
     "ds_cnn": ds_cnn,
     "ds_cnn_small": ds_cnn_small,
+    "gmp": gmp,
     "har_big_little": har_big_little,
     "har_cnn": har_cnn,
 }

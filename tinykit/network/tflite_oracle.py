@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tflite-runtime as an oracle: the fourth executor."""
+"""tflite-runtime as an oracle: the fourth executor.
+
+TensorFlow and tflite-runtime export the same symbols and crash in one process, so the runtime has a
+process of its own, which is started at the first question and kept: starting takes longer than most
+answers.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
-from typing import Any, Literal, cast
+import tempfile
+import threading
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +30,6 @@ Kernels = Literal["BUILTIN_REF", "BUILTIN"]
 
 def run_tflite(content: bytes, x: Int8Array, *, kernels: Kernels = "BUILTIN_REF") -> Int8Array:
     """Run a .tflite file under tflite-runtime.
-
-    TensorFlow and tflite-runtime export the same symbols and crash in one process, so a process
-    that has loaded TensorFlow asks another.
 
     Args:
         content: of the file.
@@ -59,12 +64,52 @@ def run_foreign(content: bytes, x: AnyArray, *, kernels: Kernels = "BUILTIN_REF"
     return _ask(content, x, kernels, one_by_one=True)
 
 
-def _ask(content: bytes, x: AnyArray, kernels: Kernels, *, one_by_one: bool) -> AnyArray:
-    if "tensorflow" not in sys.modules:
+class _Oracle:
+    """A process that has tflite-runtime and answers until this one ends."""
+
+    def __init__(self) -> None:
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 -- as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tinykit.network.tflite_oracle"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+        )
+
+    def ask(self, request: bytes) -> bytes | None:
+        """Its answer; None if it has ended without one."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
-            return _answer(content, x, kernels, one_by_one)
-        except (ValueError, RuntimeError) as error:
-            raise _refused(str(error)) from error
+            _put(self._process.stdin, request)
+            return _take(self._process.stdout)
+        except BrokenPipeError:
+            return None
+
+    def last_words(self) -> str:
+        """What it wrote on stderr."""
+        self._process.wait()
+        self._complaints.seek(0)
+        return self._complaints.read().decode(errors="replace")
+
+
+def _put(stream: IO[bytes], content: bytes) -> None:
+    stream.write(len(content).to_bytes(8, "little") + content)
+    stream.flush()
+
+
+def _take(stream: IO[bytes]) -> bytes | None:
+    """What one `_put` wrote; None at the end of the stream."""
+    head = stream.read(8)
+    content = stream.read(int.from_bytes(head, "little"))
+    return content if len(head) == 8 else None
+
+
+_oracles: dict[int, _Oracle] = {}
+_asking = threading.Lock()
+
+
+def _ask(content: bytes, x: AnyArray, kernels: Kernels, *, one_by_one: bool) -> AnyArray:
     request = io.BytesIO()
     np.savez(
         request,
@@ -73,14 +118,19 @@ def _ask(content: bytes, x: AnyArray, kernels: Kernels, *, one_by_one: bool) -> 
         kernels=kernels,
         one_by_one=one_by_one,
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "tinykit.network.tflite_oracle"],
-        input=request.getvalue(),
-        capture_output=True,
-    )
-    if done.returncode != 0:
-        raise _refused(done.stderr.decode(errors="replace"))
-    return cast(AnyArray, np.load(io.BytesIO(done.stdout), allow_pickle=False))
+    with _asking:
+        # A forked process must not share its parent's pipes.
+        if os.getpid() not in _oracles:
+            _oracles[os.getpid()] = _Oracle()
+        oracle = _oracles[os.getpid()]
+        answer = oracle.ask(request.getvalue())
+        if answer is None:
+            del _oracles[os.getpid()]
+            raise _refused(oracle.last_words())
+    with np.load(io.BytesIO(answer), allow_pickle=False) as read:
+        if "refused" in read:
+            raise _refused(str(read["refused"]))
+        return cast(AnyArray, read["scores"])
 
 
 def _refused(message: str) -> TinykitError:
@@ -109,18 +159,25 @@ def _answer(content: bytes, x: AnyArray, kernels: str, one_by_one: bool) -> AnyA
     return cast(AnyArray, np.concatenate(answers))
 
 
-def _serve() -> None:
-    """Answer one request from stdin on stdout."""
-    with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as request:
-        scores = _answer(
-            request["model"].tobytes(),
-            request["x"],
-            str(request["kernels"]),
-            bool(request["one_by_one"]),
-        )
+def _reply(request: bytes) -> bytes:
+    """Scores, or why there are none."""
     answer = io.BytesIO()
-    np.save(answer, scores)
-    sys.stdout.buffer.write(answer.getvalue())
+    with np.load(io.BytesIO(request), allow_pickle=False) as read:
+        model, way = read["model"].tobytes(), bool(read["one_by_one"])
+        try:
+            np.savez(answer, scores=_answer(model, read["x"], str(read["kernels"]), way))
+        except (ValueError, RuntimeError) as error:
+            np.savez(answer, refused=str(error))
+    return answer.getvalue()
+
+
+def _serve() -> None:
+    """Answer requests from stdin on stdout."""
+    # What the runtime prints must not get among the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    while (request := _take(sys.stdin.buffer)) is not None:
+        _put(answers, _reply(request))
 
 
 if __name__ == "__main__":

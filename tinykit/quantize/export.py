@@ -115,7 +115,7 @@ class _Chain:
             self._append(
                 AvgPool2D(layer.name, (now.name,), layer.name, (1, 1), (0, 0, 0, 0), window), mean
             )
-            self._flatten(f"{layer.name}_row", mean)
+            self._reshape(f"{layer.name}_row", mean, (channels,))
         elif isinstance(layer, Pool):
             kind = MaxPool2D if layer.kind == "max" else AvgPool2D
             size = layer.size
@@ -131,13 +131,9 @@ class _Chain:
         elif isinstance(layer, Residual):
             self._add_residual(layer.name, inputs)
         elif isinstance(layer, Columns):
-            row = (now.shape[0], 1, now.shape[1] * now.shape[2])
-            self._append(
-                Reshape(layer.name, (now.name,), layer.name),
-                self._tensor_like(now, layer.name, row),
-            )
+            self._reshape(layer.name, now, layer.shape(*now.shape))
         else:
-            self._flatten(layer.name, now)
+            self._reshape(layer.name, now, (int(np.prod(now.shape)),))
 
     def _add_residual(self, name: str, inputs: list[Tensor]) -> None:
         """The sum, and the quarters of what is negative, on one grid."""
@@ -169,9 +165,8 @@ class _Chain:
         )
         self._append(op, Tensor(name, now.shape, 1, 1.0, 0))
 
-    def _flatten(self, name: str, now: Tensor) -> None:
-        row = self._tensor_like(now, name, (int(np.prod(now.shape)),))
-        self._append(Reshape(name, (now.name,), name), row)
+    def _reshape(self, name: str, now: Tensor, shape: tuple[int, ...]) -> None:
+        self._append(Reshape(name, (now.name,), name), self._tensor_like(now, name, shape))
 
     def _append(self, op: Op, tensor: Tensor) -> None:
         self.ops.append(op)

@@ -379,7 +379,7 @@ def _bordered(layer: Conv, x: Any) -> Any:
 
 def _shape_only(layer: Pool | GlobalPool | Flatten | Columns, x: Any, grid: Grid) -> Any:
     if isinstance(layer, Columns):
-        return tf.reshape(x, [-1, x.shape[1], 1, x.shape[2] * x.shape[3]])
+        return tf.reshape(x, [-1, *layer.shape(*x.shape[1:])])
     if isinstance(layer, Flatten):
         return tf.reshape(x, [-1, int(np.prod(x.shape[1:]))])
     if isinstance(layer, GlobalPool):
