@@ -550,7 +550,9 @@ def _check_ends(network: Network) -> None:
     from tinykit.frontends import from_config
 
     frontend, source = from_config(network.frontend), network.tensor(network.input)
-    made = (tuple(frontend.output_shape), 8, float(frontend.scale), frontend.zero_point)
+    # What is -1 or 1 may come as one bit.
+    bits = 1 if frontend.kind == "analog" and source.bits == 1 else 8
+    made = (tuple(frontend.output_shape), bits, float(frontend.scale), frontend.zero_point)
     taken = (source.shape, source.bits, source.scale, source.zero_point)
     if made != taken:
         raise fail(
