@@ -140,6 +140,7 @@ class Capture:
 
     def __init__(self, network: Network, capturing: Capturing, *, smooth: int = 1) -> None:
         self._decider, self._capturing = _Decider(network, smooth), capturing
+        self._shape = network.tensor(network.input).shape
         self._ring: deque[NDArray[np.int8]] = deque(maxlen=capturing.rows)
         self._open, self._decided = False, False
         self._left, self._quiet, self._rows, self._seen = 0, 0, 0, 0
@@ -156,7 +157,7 @@ class Capture:
         for row in bits:
             self._seen += 1
             if self._takes(row):
-                window = np.stack(self._ring)[:, :, None]
+                window = np.stack(self._ring).reshape(self._shape)
                 found.append((self._seen, self._decider.decide([window])[0]))
             if self._open and self._decided and self._quiet >= self._capturing.silence:
                 self._open = False

@@ -77,9 +77,10 @@ def test_windows_are_cut_from_the_bits_around_the_sound() -> None:
     found = Capture(net, Capturing(100, 25, 25, 25)).push(heard)
     first = int(heard.any(axis=1).argmax())
     assert found[0][0] == first - 25 + 100
-    window = np.where(heard[first - 25 : first + 75], 1, -1).astype(np.int8)[:, :, None]
+    window = np.where(heard[first - 25 : first + 75], 1, -1).astype(np.int8)
     assert found[0][1].features == zlib.crc32(window.tobytes())
-    assert found[0][1].scores == tuple(interpret(net, window[None])[0].tolist())
+    shaped = window.reshape(1, *net.tensor(net.input).shape)
+    assert found[0][1].scores == tuple(interpret(net, shaped)[0].tolist())
 
 
 def test_a_line_that_is_high_twice_in_a_hop_is_one_bit(build: Build) -> None:

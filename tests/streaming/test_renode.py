@@ -62,8 +62,6 @@ def test_comparators_wake_a_board_that_decides_as_python_does(tmp_path: Path) ->
     run = listening.write_run(tmp_path / "run")
     firmware = generate_firmware(run, load_board("nrf52840dk"), app=listening.APP)
     built = build_firmware(firmware)
-    sizes = firmware.metadata["estimate"]
-    assert (sizes["flash"], sizes["ram"], sizes["exact"]) == (built.flash, built.ram, True)
     result = replay_bits(firmware, built.elf, listening.bits())
     assert result.exact
     assert len(result.captures[1]) == 3

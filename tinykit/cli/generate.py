@@ -184,7 +184,7 @@ def _stream(
     rows = run.network.tensor(run.network.input).shape[0]
     sensor = find_sensor(name)
     ways = SOURCES if sensor is None else BUSES
-    wired = one_of(bus or ways[0], ways, what=f"{name} on", where="--bus")
+    wired = one_of(bus.value if bus else ways[0], ways, what=f"bus for {name}", where="--bus")
     step = hop or max(1, rows // 2)
     if sensor is None:
         quarter = max(1, rows // 4)
