@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.boards import Board
 from tinykit.codegen.bit_stream import BitStream, hop_micros
 from tinykit.emulators import NO_PROGRESS_SECONDS, Session, Transport, select
-from tinykit.emulators.levels import levels_of
+from tinykit.emulators.levels import Levels, levels_of
 from tinykit.emulators.records import Record
 from tinykit.emulators.renode import Renode
 from tinykit.errors import TinykitError
@@ -94,6 +95,7 @@ def replay_bits(
     elf: Path,
     bits: NDArray[np.bool_],
     *,
+    emulator: str = "auto",
     timeout: float = NO_PROGRESS_SECONDS,
     tick: Callable[[], None] = lambda: None,
 ) -> Replay:
@@ -103,6 +105,7 @@ def replay_bits(
         firmware: a project of the app `stream` for comparators, in its run's folder.
         elf: its build.
         bits: bool (hops, filters).
+        emulator: for bits over the serial line; inputs are Renode's business.
         timeout: wall seconds without output after which the firmware counts as hung.
         tick: called after each decision.
 
@@ -119,15 +122,10 @@ def replay_bits(
         )
     heard = hear(network, app, bits)
     micros = hop_micros(app.analog(network))
-    board = firmware.board
-    transport: Transport
-    if app.bus == "gpio":
-        transport = Renode().boot(elf, board, sensed=levels_of(heard.bits, micros))
-    else:
-        transport = select("auto", board).boot(elf, board)
+    transport = _boot(app, firmware.board, elf, levels_of(heard.bits, micros), emulator)
     found: list[Decision] = []
     slept: list[int] = []
-    with Session(transport, board.id, timeout) as session:
+    with Session(transport, firmware.board.id, timeout) as session:
         for record in _records(session, app, heard):
             if record["t"] == "decision":
                 found.append(decision_of(record))
@@ -136,11 +134,10 @@ def replay_bits(
                 slept.append(record["rows"])
             if len(slept) == len(heard.captures):
                 break
-    missing = len(heard.decisions) - len(found)
-    if missing:
+    if len(found) != len(heard.decisions):
         raise TinykitError(
             f"the firmware made {len(found)} decisions; Python makes {len(heard.decisions)}.",
-            where=board.id,
+            where=firmware.directory,
             remedy="The firmware and this tinykit differ: generate and build it again.",
         )
     return Replay(
@@ -150,6 +147,18 @@ def replay_bits(
         tuple(found),
         (heard.captures, tuple(slept)),
     )
+
+
+def _boot(app: BitStream, board: Board, elf: Path, levels: Levels, emulator: str) -> Transport:
+    if app.bus != "gpio":
+        return select(emulator, board).boot(elf, board)
+    if emulator not in ("auto", Renode.name):
+        raise TinykitError(
+            f"{emulator} has no inputs to drive.",
+            where="--emulator",
+            remedy="Leave it out, or generate with --bus uart.",
+        )
+    return Renode().boot(elf, board, sensed=levels)
 
 
 def _records(session: Session, app: BitStream, heard: Heard) -> Iterator[Record]:

@@ -42,6 +42,9 @@ def stream(
     gap: Annotated[
         float, typer.Option(help="For comparators: seconds of silence after each.", min=0)
     ] = 1.0,
+    emulator: Annotated[
+        str, typer.Option(help="For comparators on --bus uart: auto, renode or qemu.")
+    ] = "auto",
     timeout: Annotated[
         float, typer.Option(help="Seconds without output after which the firmware hangs.")
     ] = 120.0,
@@ -82,7 +85,9 @@ def stream(
 
         if isinstance(app, BitStream):
             bits = bits_of(analog, samples)
-            result = replay_bits(firmware, built.elf, bits, timeout=timeout, tick=tick)
+            result = replay_bits(
+                *(firmware, built.elf, bits), emulator=emulator, timeout=timeout, tick=tick
+            )
         else:
             result = replay(
                 *(firmware, built.elf, samples, IMU_SCALE), timeout=timeout, out=out, tick=tick
