@@ -34,6 +34,7 @@ from elftools.elf.elffile import ELFFile
 from tinykit.boards import Board, list_boards, manifest, project_files
 from tinykit.boards.project import BAUD
 from tinykit.codegen.apps import SELF_TEST, App
+from tinykit.codegen.bit_stream import BitStream
 from tinykit.codegen.code_sizes import TABLE, TYPES, flags_key
 from tinykit.codegen.isa import Isa, isa_of
 from tinykit.codegen.linker import Call, Object, Section, Target
@@ -431,6 +432,10 @@ def _mains() -> Iterator[tuple[str, tuple[App, Network, Vectors]]]:
     for bus in BUSES:
         streaming, none = ImuStream(SENSORS["lsm6dso"], 1, 1, bus), _vectors(heard, 0, 0)
         yield streaming.main_variant(heard, none), (streaming, heard, none)
+    source = Builder(np.random.default_rng(0), Analog().output_shape, name="bits")
+    bits = _listening(source.conv(2, (3, 3)).mean().build(), Analog())
+    sleeping = BitStream(1, 1, 1, 0)
+    yield sleeping.main_variant(bits, none), (sleeping, bits, none)
     for task in TASKS.values():
         app, none = Mlperf(task), _vectors(network, 0, 0)
         yield app.main_variant(network, none), (app, network, none)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tinykit.codegen.stream import ImuStream, stream_of
+from tinykit.codegen.bit_stream import BitStream, stream_of
+from tinykit.codegen.stream import ImuStream
 from tinykit.emulators import NO_PROGRESS_SECONDS, Session
 from tinykit.emulators.renode import Renode
 from tinykit.emulators.resd import Recording
@@ -39,12 +40,15 @@ class Replay:
         seconds: from the first sample to the end of each window, by the sensor's clock.
         expected: Python's decisions.
         board: the firmware's, as many.
+        captures: of comparators, rows of each capture from what woke the firmware to its sleep; as
+            Python has them, and as the firmware.
     """
 
     labels: tuple[str, ...]
     seconds: tuple[float, ...]
     expected: tuple[Decision, ...]
     board: tuple[Decision, ...]
+    captures: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
     @property
     def agree(self) -> int:
@@ -53,8 +57,8 @@ class Replay:
 
     @property
     def exact(self) -> bool:
-        """Whether all are."""
-        return self.agree == len(self.expected)
+        """Whether all are, and the captures."""
+        return self.agree == len(self.expected) and self.captures[0] == self.captures[1]
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -62,6 +66,7 @@ class Replay:
             "labels": list(self.labels),
             "agree": self.agree,
             "exact": self.exact,
+            **({"captures": list(self.captures[1])} if self.captures[0] else {}),
             "decisions": [
                 {"seconds": at, **asdict(one)}
                 for at, one in zip(self.seconds, self.board, strict=True)
@@ -121,20 +126,26 @@ def replay(
         TinykitError: the project is of another app or has no run; Renode is missing; the firmware
             crashes, hangs or reports an error.
     """
-    app, network = _app_of(firmware), _network_of(firmware)
+    app, network = app_of(firmware), network_of(firmware)
+    if not isinstance(app, ImuStream) or app.bus != RENODE_BUS or app.sensor.id != RENODE_SENSOR:
+        raise TinykitError(
+            "Renode has no such inertial sensor on that bus.",
+            where=firmware.directory,
+            remedy=f"Generate with --sensor {RENODE_SENSOR} --bus {RENODE_BUS}.",
+        )
     sensed, expected = expect(network, app, samples, scale)
     frontend = app.frontend(network)
     hertz = app.sensor.rate_for(frontend.rate)[1]
     recording = Recording(sensed, app.sensor.scale, hertz)
     if out is not None:
         write_atomic(out, recording.resd())
-    transport = Renode().boot(elf, firmware.board, recording=recording)
+    transport = Renode().boot(elf, firmware.board, sensed=recording)
     found: list[Decision] = []
     with Session(transport, firmware.board.id, timeout) as session:
         while len(found) < len(expected):
             record = session.next_record()
             if record["t"] == "decision":
-                found.append(_decision(record))
+                found.append(decision_of(record))
                 tick()
     ends = (frontend.rows + i * app.hop for i in range(len(expected)))
     return Replay(
@@ -142,7 +153,8 @@ def replay(
     )
 
 
-def _decision(record: Record) -> Decision:
+def decision_of(record: Record) -> Decision:
+    """What a record of a window says."""
     return Decision(
         record["i"],
         record["class"],
@@ -166,12 +178,17 @@ def open_stream(project: Path) -> Firmware:
             "wrote.",
         )
     firmware = open_firmware(project, None)
-    _app_of(firmware)
-    _network_of(firmware)
+    app_of(firmware)
+    network_of(firmware)
     return firmware
 
 
-def _app_of(firmware: Firmware) -> ImuStream:
+def app_of(firmware: Firmware) -> ImuStream | BitStream:
+    """What a project does.
+
+    Raises:
+        TinykitError: it reads no sensor.
+    """
     description = firmware.metadata.get("app", {})
     if description.get("name") != ImuStream.name:
         raise TinykitError(
@@ -179,17 +196,15 @@ def _app_of(firmware: Firmware) -> ImuStream:
             where=firmware.directory,
             remedy="Generate it with --app stream.",
         )
-    app = stream_of(description)
-    if app.bus != RENODE_BUS or app.sensor.id != RENODE_SENSOR:
-        raise TinykitError(
-            f"Renode has no {app.sensor.id} on {app.bus.upper()}.",
-            where=firmware.directory,
-            remedy=f"Generate with --sensor {RENODE_SENSOR} --bus {RENODE_BUS}.",
-        )
-    return app
+    return stream_of(description)
 
 
-def _network_of(firmware: Firmware) -> Network:
+def network_of(firmware: Firmware) -> Network:
+    """The network of the project's run.
+
+    Raises:
+        TinykitError: the project lies elsewhere.
+    """
     if firmware.run is None:
         raise TinykitError(
             "the project does not lie in its run's folder, so Python has nothing to compare with.",

@@ -70,14 +70,17 @@ SENSORS: Final = {
     )
 }
 
+#: What the command line calls the comparators of an analog front end.
+COMPARATORS: Final = "comparators"
 
-def find_sensor(name: str) -> Sensor:
-    """The sensor called `name`.
+
+def find_sensor(name: str) -> Sensor | None:
+    """The inertial sensor called `name`; None for comparators.
 
     Raises:
         TinykitError: there is none.
     """
-    return SENSORS[one_of(name, SENSORS, what="sensor", where="--sensor")]
+    return SENSORS.get(one_of(name, (*SENSORS, COMPARATORS), what="sensor", where="--sensor"))
 
 
 def frontend_for(network: Network, sensor: Sensor) -> Imu:

@@ -16,6 +16,7 @@ from tinykit.boards.elf import read_sizes
 from tinykit.boards.platformio import build
 from tinykit.codegen import estimate_size, generate, make_vectors
 from tinykit.codegen.apps import SELF_TEST, App
+from tinykit.codegen.bit_stream import BitStream
 from tinykit.codegen.mlperf import TASKS, Mlperf
 from tinykit.codegen.stream import BUSES, ImuStream
 from tinykit.codegen.vectors import Vectors, blank_vectors
@@ -171,6 +172,18 @@ def test_firmware_for_the_benchmark_takes_what_was_said(
 def test_firmware_that_reads_a_sensor_takes_what_was_said(tmp_path: Path, app: ImuStream) -> None:
     network = with_frontend(har_cnn("w8a8", widths=(8, 12)), Imu())
     _check(tmp_path, network, load_board("nrf52840dk"), make_vectors(network), app)
+
+
+@pytest.mark.parametrize(("board_id", "bus"), [("nrf52840dk", "gpio"), ("virt_rv32imc", "uart")])
+def test_firmware_that_reads_comparators_takes_what_was_said(
+    tmp_path: Path, board_id: str, bus: str
+) -> None:
+    front = Analog(filters=11)
+    builder = Builder(np.random.default_rng(0), front.output_shape, bits=1, symmetric=True)
+    builder.conv(8, (3, 3), stride=(2, 2), weight_bits=1).mean().dense(3, relu=False)
+    network = with_frontend(builder.build(), front)
+    app = BitStream(50, 3, 25, 25, bus)
+    _check(tmp_path, network, load_board(board_id), make_vectors(network), app)
 
 
 def test_the_names_of_a_network_count(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.end_to_end.conftest import write_run
+from tests.streaming import listening
 from tinykit.boards import load_board
 from tinykit.codegen.stream import ImuStream
 from tinykit.data import hapt, load_dataset
@@ -19,6 +20,7 @@ from tinykit.data.places import search_roots
 from tinykit.emulators.resd import Recording
 from tinykit.errors import TinykitError
 from tinykit.replay import replay
+from tinykit.replay_bits import replay_bits
 from tinykit.sensors import SENSORS
 from tinykit.workflow import build_firmware, generate_firmware
 
@@ -50,9 +52,24 @@ def test_a_recording_comes_back_to_the_step() -> None:
         assert abs(steps - every[:, None]).max() < 0.1
 
 
-@pytest.mark.skipif(
+needs_renode = pytest.mark.skipif(
     shutil.which("renode") is None, reason="Renode is not installed on this machine"
 )
+
+
+@needs_renode
+def test_comparators_wake_a_board_that_decides_as_python_does(tmp_path: Path) -> None:
+    run = listening.write_run(tmp_path / "run")
+    firmware = generate_firmware(run, load_board("nrf52840dk"), app=listening.APP)
+    built = build_firmware(firmware)
+    result = replay_bits(firmware, built.elf, listening.bits())
+    assert result.exact
+    assert len(result.captures[1]) == 3
+    with pytest.raises(TinykitError, match="no such inertial sensor"):
+        replay(firmware, built.elf, recorded(), IMU_SCALE)
+
+
+@needs_renode
 def test_decisions_on_a_recording_are_those_of_python(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "har", "w8a8")
     app = ImuStream(SENSOR, 20, 3)

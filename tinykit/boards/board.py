@@ -65,7 +65,8 @@ class Board:
         port: folder under `firmware/ports/`, or inside the board's own folder.
         defines: preprocessor macros for the port.
         qemu: "system" (arm, riscv32), "machine", "args"; empty if QEMU has no such machine.
-        renode: "uart", "cpu" and, where there is one, "imu", as the .repl names them; empty if
+        renode: "uart", "cpu" and, where there are any, "imu" and "lines" (the port of inputs for
+            comparators), as the .repl names them; empty if
             there is no .repl.
         upload: "default" and, by protocol name, {"tool": "openocd"|"jlink", "args": [...]}.
         directory: the board's folder.
@@ -255,8 +256,9 @@ def _renode(keys: Keys, directory: Path) -> dict[str, Any]:
     if not keys.names():
         return {}
     table = {"uart": keys.text("uart"), "cpu": keys.text("cpu")}
-    if "imu" in keys.names():
-        table["imu"] = keys.text("imu")
+    for part in ("imu", "lines"):
+        if part in keys.names():
+            table[part] = keys.text(part)
     keys.end()
     if not (directory / f"{directory.name}.repl").is_file():
         raise keys.error(

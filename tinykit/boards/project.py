@@ -52,6 +52,7 @@ class Port:
         linker_script: None on the host.
         defines: macros that the port needs, by name.
         buses: to sensors, such as i2c; none where the port cannot reach any.
+        lines: inputs that wake the core, for comparators; 0 where the port has none.
     """
 
     def __init__(self, board: Board) -> None:
@@ -71,6 +72,7 @@ class Port:
         defines = keys.table("defines", optional=True)
         self.defines = {name: defines.text(name) for name in defines.names()}
         self.buses = keys.texts("buses") if "buses" in keys.names() else ()
+        self.lines = keys.integer("lines", least=1) if "lines" in keys.names() else 0
         keys.end()
         self.folders = (*(ports / name for name in names), own)
         for folder in self.folders:

@@ -21,6 +21,8 @@ class BusName(StrEnum):
 
     SPI = "spi"
     I2C = "i2c"
+    GPIO = "gpio"
+    UART = "uart"
 
 
 class AppName(StrEnum):
@@ -51,8 +53,8 @@ def generate(
     app: Annotated[
         AppName,
         typer.Option(
-            help="What the firmware does: mlperf speaks MLPerf Tiny's protocol, stream reads an "
-            "inertial sensor."
+            help="What the firmware does: mlperf speaks MLPerf Tiny's protocol, stream reads a "
+            "sensor."
         ),
     ] = AppName.SELFTEST,
     task: Annotated[
@@ -61,7 +63,9 @@ def generate(
     energy: Annotated[
         bool, typer.Option("--energy", help="With --app mlperf: for energy mode.")
     ] = False,
-    sensor: Annotated[str, typer.Option(help="With --app stream: lsm6dso or lsm6dsr.")] = "lsm6dso",
+    sensor: Annotated[
+        str, typer.Option(help="With --app stream: lsm6dso, lsm6dsr or comparators.")
+    ] = "lsm6dso",
     hop: Annotated[
         int | None,
         typer.Option(
@@ -71,9 +75,26 @@ def generate(
     smooth: Annotated[
         int, typer.Option(min=1, help="With --app stream: decisions that a majority is of.")
     ] = 1,
+    silence: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With comparators: silent hops before it sleeps; a quarter of a window."
+        ),
+    ] = None,
+    lead: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="With comparators: silent hops before the sound in its first window; as many.",
+        ),
+    ] = None,
     bus: Annotated[
-        BusName, typer.Option(help="With --app stream: how the sensor is wired.")
-    ] = BusName.SPI,
+        BusName | None,
+        typer.Option(
+            help="With --app stream: how the sensor is wired: spi or i2c, comparators by gpio, or "
+            "uart for emulators. The first of them by default."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Generate a complete project: plan the arena, pack the weights, render the C.
@@ -96,7 +117,7 @@ def generate(
         vectors=vectors,
         clips=clips,
         flash_budget=flash,
-        app=_stream(opened, sensor, hop, smooth, bus)
+        app=_stream(opened, sensor, hop, smooth, silence, lead, bus)
         if app is AppName.STREAM
         else _app(app, task, energy),
     )
@@ -141,13 +162,35 @@ def generate(
     show(f"project: [bold]{firmware.directory}[/bold]{following}")
 
 
-def _stream(run: Run, sensor: str, hop: int | None, smooth: int, bus: str) -> App:
-    """The streaming app that the options describe; raises if there is no such sensor."""
-    from tinykit.codegen.stream import ImuStream
+def _stream(
+    run: Run,
+    name: str,
+    hop: int | None,
+    smooth: int,
+    silence: int | None,
+    lead: int | None,
+    bus: BusName | None,
+) -> App:
+    """The streaming app that the options describe.
+
+    Raises:
+        TinykitError: there is no such sensor, or it cannot be wired so.
+    """
+    from tinykit.codegen.bit_stream import SOURCES, BitStream
+    from tinykit.codegen.stream import BUSES, ImuStream
     from tinykit.sensors import find_sensor
+    from tinykit.suggest import one_of
 
     rows = run.network.tensor(run.network.input).shape[0]
-    return ImuStream(find_sensor(sensor), hop or max(1, rows // 2), smooth, bus)
+    sensor = find_sensor(name)
+    ways = SOURCES if sensor is None else BUSES
+    wired = one_of(bus.value if bus else ways[0], ways, what=f"bus for {name}", where="--bus")
+    step = hop or max(1, rows // 2)
+    if sensor is None:
+        quarter = max(1, rows // 4)
+        before = rows // 4 if lead is None else lead
+        return BitStream(step, smooth, silence or quarter, before, wired)
+    return ImuStream(sensor, step, smooth, wired)
 
 
 def _app(name: AppName, task: str | None, energy: bool) -> App:

@@ -27,7 +27,7 @@ TYPES = frozenset(
     {
         *("tk_affine_column", "tk_fft_bin", "tk_exit", "tk_exits"),
         *("tk_analog_filter", "tk_analog_channel"),
-        *("tk_layer", "tk_network", "tk_stream_format", "tk_vectors"),
+        *("tk_layer", "tk_network", "tk_stream_format", "tk_bits_format", "tk_vectors"),
     }
 )
 # Where the linker starts, besides vectors.
@@ -37,7 +37,10 @@ _SCALARS = {
     **{"int32_t": 4, "uint32_t": 4, "float": 4, "void *": 4},
 }
 # Objects and constants of generated C of their own, by the file that defines them.
-_ROOTS = {"model.c": "tk_model", "vectors.c": "tk_self_test", "stream.c": "tk_stream"}
+_ROOTS = {
+    **{"model.c": "tk_model", "vectors.c": "tk_self_test"},
+    **{"stream.c": "tk_stream", "bits.c": "tk_bits"},
+}
 _ALONE = frozenset({"tk_model_layer_names", "tk_model_class_names"})
 # What other files name besides.
 _SEEN = frozenset({"tk_model_exits"})

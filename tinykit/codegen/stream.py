@@ -17,7 +17,7 @@ from tinykit.codegen.vectors import Vectors
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu
 from tinykit.network import Network
-from tinykit.sensors import SENSORS, Sensor, frontend_for
+from tinykit.sensors import Sensor, frontend_for
 from tinykit.streaming import Stream
 from tinykit.templating import render_template
 
@@ -26,8 +26,26 @@ BUSES: Final = ("spi", "i2c")
 _GATHERED = 8
 
 
+class SensorStream:
+    """What firmware that classifies windows of a sensor's data has in common."""
+
+    name = "stream"
+    embeds = False
+    baud = BAUD
+
+    @cached_property
+    def ready(self) -> str:
+        """A part of the record before the first sample."""
+        return '"t":"ready"'
+
+    def main_data(self, network: Network, board: Board) -> list[Datum]:
+        """Texts of the first record."""
+        texts = {"board": board.id, "digest": network.digest[:16], "tool": __version__}
+        return [Datum(name, "char", len(text.encode()) + 1) for name, text in texts.items()]
+
+
 @dataclass(frozen=True)
-class ImuStream:
+class ImuStream(SensorStream):
     """Prints a record for each window.
 
     Attributes:
@@ -43,10 +61,6 @@ class ImuStream:
     smooth: int = 1
     bus: str = BUSES[0]
 
-    name = "stream"
-    embeds = False
-    baud = BAUD
-
     @property
     def sources(self) -> tuple[str, ...]:
         """Windows and votes, the driver and its bus."""
@@ -58,11 +72,6 @@ class ImuStream:
     def device(self) -> int:
         """The sensor's address, or the number of its chip select."""
         return self.sensor.device if self.bus == "i2c" else 0
-
-    @cached_property
-    def ready(self) -> str:
-        """A part of the record before the first sample."""
-        return '"t":"ready"'
 
     @property
     def variant(self) -> tuple[str, ...]:
@@ -120,11 +129,6 @@ class ImuStream:
         """By the bus."""
         return f"{self.name} {self.bus}"
 
-    def main_data(self, network: Network, board: Board) -> list[Datum]:
-        """Texts of the first record."""
-        texts = {"board": board.id, "digest": network.digest[:16], "tool": __version__}
-        return [Datum(name, "char", len(text.encode()) + 1) for name, text in texts.items()]
-
     def tables(self, network: Network) -> dict[str, list[Datum]]:
         """The ring and the votes, and the struct that names them."""
         frontend = self.frontend(network)
@@ -141,13 +145,3 @@ class ImuStream:
             "smooth": self.smooth,
             "bus": self.bus,
         }
-
-
-def stream_of(description: dict[str, Any]) -> ImuStream:
-    """The app of a project, from its `as_dict`."""
-    return ImuStream(
-        SENSORS[description["sensor"]],
-        int(description["hop"]),
-        int(description["smooth"]),
-        description["bus"],
-    )

@@ -26,6 +26,7 @@ _INTEGER: Final = {
     "done": ("pass", "fail"),
     "mode": ("mode",),
     "decision": ("i", "class", "smoothed"),
+    "asleep": ("rows",),
 }
 _TEXT: Final = {
     "boot": ("board", "network"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from tinykit.boards import Board
 from tinykit.boards.elf import find_symbols
 from tinykit.emulators.conversation import MARK_SYMBOLS, NO_PROGRESS_SECONDS, Transport, tail
+from tinykit.emulators.levels import Levels
 from tinykit.emulators.process import CountingProcess
 from tinykit.emulators.resd import Recording, period_of
 from tinykit.emulators.scripts import render_script
@@ -24,6 +25,7 @@ INSTALL = (
     "get a release at https://github.com/renode/renode/releases, or use PlatformIO's tool-renode"
 )
 START_SECONDS = 90.0
+_PARTS = {"imu": "inertial sensor", "lines": "inputs for comparators"}
 _FAILED = b"There was an error executing command"
 
 # Runs inside Renode, in its Python 2. Each hook keeps names of its own, so each has its own file;
@@ -42,6 +44,7 @@ _FEED = (
     "imu.FeedAccelerationSamplesFromRESD('{path}', 0, 0, now, {ahead})"
 )
 _FEED_TURNING = "imu.FeedAngularRateSamplesFromRESD('{path}', 0, 0, now, {ahead})"
+_RUN = "execfile('{path}', {{'machine': self.GetMachine()}})"
 
 
 class _RenodeProcess(CountingProcess):
@@ -98,13 +101,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _feed_line(board: Board, address: int, folder: Path, recording: Recording) -> str:
-    """Writes the recording to `folder`; the line that has it sensed from `address` on."""
+def _feed_line(board: Board, address: int, folder: Path, sensed: Recording | Levels) -> str:
+    """Writes what is sensed to `folder`; the line that has it so from `address` on."""
+    if isinstance(sensed, Recording):
+        hook = _imu_feed(board, folder, sensed)
+    else:
+        hook = _lines_feed(board, folder, sensed)
+    return f'{board.renode["cpu"]} AddHook {address:#x} "{hook}"'
+
+
+def _imu_feed(board: Board, folder: Path, recording: Recording) -> str:
     path = folder / "recording.resd"
     path.write_bytes(recording.resd())
     feed = _FEED if recording.samples.shape[1] == 3 else f"{_FEED}; {_FEED_TURNING}"
-    hook = feed.format(imu=board.renode["imu"], path=path, ahead=period_of(recording.hertz) // 2)
-    return f'{board.renode["cpu"]} AddHook {address:#x} "{hook}"'
+    return feed.format(imu=board.renode["imu"], path=path, ahead=period_of(recording.hertz) // 2)
+
+
+def _lines_feed(board: Board, folder: Path, levels: Levels) -> str:
+    table, script = folder / "levels.txt", folder / "levels.py"
+    table.write_text(levels.table())
+    script.write_text(levels.driver(board.renode["lines"], str(table)))
+    return _RUN.format(path=script)
 
 
 def _session_script(
@@ -114,7 +131,7 @@ def _session_script(
     port: int,
     *,
     real_time: bool,
-    recording: Recording | None,
+    sensed: Recording | Levels | None,
 ) -> str:
     lines = [
         "logLevel 3",
@@ -127,8 +144,8 @@ def _session_script(
         if name in symbols:
             hook = _HOOK.format(log=folder / f"marks.{number}", mark=number)
             lines.append(f'{board.renode["cpu"]} AddHook {symbols[name]:#x} "{hook}"')
-    if recording is not None:
-        lines.append(_feed_line(board, symbols[SAMPLING_SYMBOL], folder, recording))
+    if sensed is not None:
+        lines.append(_feed_line(board, symbols[SAMPLING_SYMBOL], folder, sensed))
     lines += [
         f'emulation CreateServerSocketTerminal {port} "tinykit" false',
         f"connector Connect {board.renode['uart']} tinykit",
@@ -157,21 +174,23 @@ class Renode:
         *,
         time_step: int | None = None,
         real_time: bool = False,
-        recording: Recording | None = None,
+        sensed: Recording | Levels | None = None,
     ) -> Transport:
         """Boot `elf`; its time follows instructions whatever `time_step` is.
 
         Args:
             elf, board, time_step, real_time: as in `Emulator`.
-            recording: what the board's inertial sensor senses, once the firmware has started it.
+            sensed: what the board's inertial sensor senses, or its comparators' lines, once the
+                firmware has started them.
 
         Raises:
             TinykitError: the board has no .repl or no sensor in it, Renode is not installed or
                 does not start, or `elf` is missing.
         """
-        if recording is not None and "imu" not in board.renode:
+        part = "lines" if isinstance(sensed, Levels) else "imu"
+        if sensed is not None and part not in board.renode:
             raise TinykitError(
-                "its platform description for Renode has no inertial sensor.",
+                f"its platform description for Renode has no {_PARTS[part]}.",
                 where=board.name,
                 remedy="Choose nrf52840dk.",
             )
@@ -189,7 +208,7 @@ class Renode:
                 remedy=f"To install it, {INSTALL}; or use --emulator qemu.",
             )
         symbols = find_symbols(elf, (*MARK_SYMBOLS, SAMPLING_SYMBOL))
-        if recording is not None and SAMPLING_SYMBOL not in symbols:
+        if sensed is not None and SAMPLING_SYMBOL not in symbols:
             raise TinykitError(
                 "this firmware reads no sensor.",
                 where=elf,
@@ -198,7 +217,7 @@ class Renode:
         folder = Path(tempfile.mkdtemp(prefix="tinykit-"))
         try:
             script = functools.partial(
-                _session_script, board, symbols, real_time=real_time, recording=recording
+                _session_script, board, symbols, real_time=real_time, sensed=sensed
             )
             return self._boot(program, elf, board, folder, script)
         except BaseException:

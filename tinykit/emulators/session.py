@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NoReturn
 
@@ -113,6 +113,15 @@ class Session(Conversation):
         self._write(np.ascontiguousarray(features).tobytes())
         return self._answer("vector")
 
+    def feed(self, parts: Iterable[bytes]) -> Iterator[Record]:
+        """Send one of `parts` after each '>'; the records that come in between, as they come."""
+        for part in parts:
+            while (record := self._record_or_prompt()) is not None:
+                yield record
+            self._write(part)
+        while (record := self._record_or_prompt()) is not None:
+            yield record
+
     def set_mode(self, mode: int) -> None:
         """Let further inferences run in the mode of this number, of a network with exits."""
         self._write(f"m {mode}\n".encode())
@@ -137,6 +146,16 @@ class Session(Conversation):
 
     def _wait_for_prompt(self) -> None:
         """Wait for the '>' that says the firmware takes bytes now."""
+        record = self._record_or_prompt()
+        if record is not None:
+            raise TinykitError(
+                f"the firmware sent {record['t']!r} where it was to ask for samples.",
+                where=self._board,
+                remedy="Check that the recording has the length that the network expects.",
+            )
+
+    def _record_or_prompt(self) -> Record | None:
+        """The next record, or None where the firmware sends '>' instead."""
 
         def prompt(buffer: bytearray) -> int:
             if buffer.lstrip(b"\r\n").startswith(b">"):
@@ -144,14 +163,10 @@ class Session(Conversation):
             return buffer.find(b"\n", len(buffer) - len(buffer.lstrip(b"\r\n")))
 
         taken = self._receive(prompt)
-        if not taken.endswith(b">"):
-            self._buffer[:0] = taken
-            record = self.next_record()
-            raise TinykitError(
-                f"the firmware sent {record['t']!r} where it was to ask for samples.",
-                where=self._board,
-                remedy="Check that the recording has the length that the network expects.",
-            )
+        if taken.endswith(b">"):
+            return None
+        self._buffer[:0] = taken
+        return self.next_record()
 
     def _gone(self) -> TinykitError:
         # A fault record tells more than its end.
