@@ -197,6 +197,8 @@ def test_no_bit_is_set_by_silence() -> None:
     model.calibrate(x)
     bits = model.threshold("bits")
     assert np.allclose(bits.effective(), x.mean(axis=(0, 1, 3)), atol=1e-6)
+    model.calibrate(x + 1.0)
+    assert np.allclose(bits.effective(), x.mean(axis=(0, 1, 3)), atol=1e-6)
     quiet = np.full((1, 24, 16, 1), -0.5, np.float32)
     quiet[..., :4, :] = 0.5
     model.keep_silent(quiet)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.end_to_end.conftest import task_network
+from tests.end_to_end.conftest import attach_frontend, task_network
 from tests.streaming.conftest import Feed
 from tinykit.boards import load_board
 from tinykit.codegen.stream import ImuStream
@@ -23,7 +23,7 @@ from tinykit.data.places import search_roots
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu
 from tinykit.network import Network, interpret
-from tinykit.network.sample import har_cnn
+from tinykit.network.sample import adaptive_cnn, har_cnn
 from tinykit.sensors import SENSORS, as_sensed
 from tinykit.streaming import Majority, Stream
 
@@ -43,6 +43,12 @@ def recording() -> NDArray[np.int16]:
 def network(policy: str = "w8a8") -> Network:
     """Random weights behind a front end that is calibrated on real steps."""
     return task_network("har", policy)
+
+
+@cache
+def with_exits() -> Network:
+    """One with exits; its first mode, which counts unless another is set, takes none."""
+    return attach_frontend(adaptive_cnn(steps=128), "har")
 
 
 @cache
@@ -76,6 +82,7 @@ def told(app: ImuStream, net: Network, samples: NDArray[np.int16]) -> list[dict[
         (ImuStream(SENSOR, 32, 3), network),
         (ImuStream(SENSOR, 50, 1, "i2c"), without_gyroscope),
         (ImuStream(SENSOR, 200, 2), partial(network, "w4a4")),
+        (ImuStream(SENSOR, 64, 3), with_exits),
     ],
 )
 def test_the_firmware_decides_what_python_decides(

@@ -30,6 +30,7 @@ class Thresholds(keras.layers.Layer):
     def __init__(self, layer: Sign, channels: int) -> None:
         super().__init__(name=layer.name)
         self.blueprint = layer
+        self.started = False
         self.raw = self.add_weight(name="threshold", shape=(channels,), initializer="zeros")
         self.floor = self.add_weight(
             name="floor",
@@ -39,9 +40,18 @@ class Thresholds(keras.layers.Layer):
         )
 
     def initialise(self, sample: FloatArray) -> None:
-        """Start where the Blueprint says, from values (n, height, width, channels)."""
-        if self.blueprint.start == "mean":
-            self.raw.assign(sample.reshape(-1, sample.shape[-1]).mean(axis=0).astype(np.float32))
+        """Start where the Blueprint says, from values (n, height, width, channels).
+
+        The mean is that of what lies above the floor: silence, of which there may be much, would
+        draw a threshold to where all that sounds is above it. A second stage of training goes on
+        from the thresholds of the first.
+        """
+        if self.blueprint.start == "mean" and not self.started:
+            self.started = True
+            flat = sample.reshape(-1, sample.shape[-1])
+            counts = flat >= np.asarray(self.floor)
+            counts |= ~counts.any(axis=0)
+            self.raw.assign(np.average(flat, axis=0, weights=counts).astype(np.float32))
 
     def effective(self) -> Any:
         """The thresholds that count, float32 (channels,)."""
