@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
-from tinykit.network import shapes
+from tinykit.network import lstm, shapes
 from tinykit.network.exits import Mode, taken
 from tinykit.network.moves import MOVES, move
 from tinykit.network.network import Network
@@ -27,6 +27,7 @@ from tinykit.network.ops import (
     DepthwiseConv2D,
     Int8Array,
     Lookup,
+    Lstm,
     MaxPool2D,
     Mean,
     Mul,
@@ -147,6 +148,8 @@ def run_op(op: Op, inputs: Sequence[tuple[Int8Array, Tensor]], result: Tensor) -
         return _mean(op, x)
     if isinstance(op, Softmax):
         return softmax(op.exponentials, x)
+    if isinstance(op, Lstm):
+        return lstm.run(op, x, source, result)
     ((y, other),) = others
     # A row of one value goes with any shape.
     y = y.reshape(len(y), *[1] * (x.ndim - 1)) if y.ndim < x.ndim else y
