@@ -425,7 +425,6 @@ KINDS: tuple[type[Op], ...] = (
     Lookup,
     Mean,
     Softmax,
-    Lstm,
     Pad,
     Slice,
     Concat,
@@ -433,5 +432,6 @@ KINDS: tuple[type[Op], ...] = (
     ResizeNearest,
     Constant,
     Reshape,
+    Lstm,
 )
 """All operators that a Network may have."""
