@@ -11,15 +11,17 @@ enum { INPUT, FORGET, CELL, OUTPUT, GATES };
 #define GATE_BITS 3
 
 // value * multiplier / 2^(31 + shift): rounded once to 2^31, halves up, and once more by the shift,
-// halves away from zero. A negative shift shifts left first.
+// halves away from zero. A negative shift shifts left first, and leaves 32 bits.
 static int32_t scaled(int32_t value, int32_t multiplier, int32_t shift)
 {
-    const int64_t wide = (int64_t)value * (shift < 0 ? 1 << -shift : 1);
-    const int32_t high = (int32_t)((wide * multiplier + (1LL << 30)) >> 31);
+    if (shift < 0) {
+        value = (int32_t)((uint32_t)value << -shift);
+    }
+    const int32_t high = (int32_t)(((int64_t)value * multiplier + (1LL << 30)) >> 31);
     if (shift <= 0) {
         return high;
     }
-    return (int32_t)(((int64_t)high + (high >> 31) + (1LL << (shift - 1))) >> shift);
+    return (((high + (high >> 31)) >> (shift - 1)) + 1) >> 1;
 }
 
 TK_INLINE int32_t within(int32_t value, int32_t least, int32_t greatest)
@@ -57,6 +59,7 @@ static const uint32_t *add_sums(const uint32_t *stream, const int32_t *scales, c
                                 uint32_t count, int32_t gates[GATES])
 {
     int32_t sum[GATES];
+#pragma GCC unroll 4
     for (uint32_t gate = 0; gate < GATES; ++gate) {
         sum[gate] = (int32_t)stream[gate];
     }
@@ -64,6 +67,7 @@ static const uint32_t *add_sums(const uint32_t *stream, const int32_t *scales, c
     for (uint32_t n = (count + 3u) >> 2; n != 0; --n, stream += GATES, x += 4) {
         add_block(stream, x, sum);
     }
+#pragma GCC unroll 4
     for (uint32_t gate = 0; gate < GATES; ++gate) {
         const int32_t more = scaled(sum[gate], scales[gate], scales[GATES + gate]);
         gates[gate] = within(gates[gate] + more, INT16_MIN, INT16_MAX);

@@ -55,6 +55,7 @@ TK_INLINE int32_t tk_reciprocal_q13(int32_t x)
 {
     const int32_t half = (x + TK_ONE_Q15 + 1) >> 1;
     int32_t y = 23130 + tk_high_q15(half, -15420);
+#pragma GCC unroll 3
     for (int step = 0; step < 3; ++step) {
         y += 4 * tk_high_q15(y, TK_ONE_Q13 - tk_high_q15(half, y));
     }
