@@ -343,7 +343,8 @@ def shapes(rng: Rng) -> bytes:
     return file.content(x, y)
 
 
-def lstm(rng: Rng) -> bytes:
+def lstm_file(rng: Rng) -> tuple[File, int, int]:
+    """A file with one LSTM, and its input and output."""
     file, major = File(), bool(rng.random() < 0.3)
     steps, features, cells = (int(one) for one in rng.integers(1, (9, 13, 11)))
 
@@ -380,6 +381,11 @@ def lstm(rng: Rng) -> bytes:
     options = "UnidirectionalSequenceLSTMOptions"
     code = "UNIDIRECTIONAL_SEQUENCE_LSTM"
     file.graph.nodes.append(FileNode(code, inputs, [y], options, values, [*aside, hidden]))
+    return file, x, y
+
+
+def lstm(rng: Rng) -> bytes:
+    file, x, y = lstm_file(rng)
     return file.content(x, y)
 
 
