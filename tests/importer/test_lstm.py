@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.importer.single import File
 from tests.importer.test_operators import lstm, lstm_file
 from tinykit.errors import TinykitError
 from tinykit.importer.graph import Graph, Quantization
@@ -93,6 +94,19 @@ def test_two_layers_with_one_state_are_refused() -> None:
     file.graph.nodes.append(replace(first, outputs=[again]))
     with pytest.raises(TinykitError, match="keeps a state between inferences"):
         parse_tflite(file.content(x, again))
+
+
+def test_an_svdf_is_refused_by_its_layer() -> None:
+    file = File()
+    x, state = file.tensor((1, 4), 0.1), file.tensor((1, 24), 0.1, dtype="int16", variable=True)
+    feature, time = (
+        file.tensor(shape, 0.1, data=np.ones(shape, kind))
+        for shape, kind in (((6, 4), np.int8), ((6, 4), np.int16))
+    )
+    y = file.tensor((1, 6), 0.1)
+    file.node("SVDF", [x, feature, time, file.constant([0] * 6), state], y, "SVDFOptions", Rank=1)
+    with pytest.raises(TinykitError, match=r"layer 0 SVDF .* keeps a state between inferences"):
+        lower(parse_tflite(file.content(x, y)))
 
 
 def test_a_state_that_starts_with_values_is_refused() -> None:

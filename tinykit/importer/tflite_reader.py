@@ -30,8 +30,11 @@ MAX_TENSORS = 4096
 MAX_ELEMENTS = 1 << 26
 """Of one tensor."""
 MAX_RANK = 6
-_STATES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": (18, 19)}
-"""At which of its inputs a layer may keep a state."""
+_STATES = {
+    **dict.fromkeys(("UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM"), (18, 19)),
+    **dict.fromkeys(("SVDF", "UNIDIRECTIONAL_SEQUENCE_RNN"), (4,)),
+}
+"""At which of its inputs a layer keeps a state."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -186,7 +189,7 @@ def _tensor(table: Table, name: str, buffers: Sequence[Table], *, is_state: bool
         raise _fail(
             "keeps a state between inferences, which a network here does not.",
             place,
-            "Unroll the layer (unroll=True in Keras), or replace it with convolutions.",
+            "Use convolutions, or an LSTM over a window.",
         )
     shape = _shape(table, place)
     data = _data(table, shape, dtype, buffers, place)
