@@ -251,6 +251,8 @@ def _working_elements(network: Network, op: Op) -> int:
     if isinstance(op, Conv2D):
         columns = math.prod(op.weight.shape[1:])
         return math.prod(out[:2]) * max(columns, out[-1])
+    if isinstance(op, Lstm):
+        return 4 * max(math.prod(out), math.prod(network.tensor(op.inputs[0]).shape))
     return max(math.prod(network.tensor(name).shape) for name in (op.output, *op.inputs))
 
 
