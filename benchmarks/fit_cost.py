@@ -67,6 +67,8 @@ NARROW, NARROW_SHARE = 1000, 4
 IMPORTED, IMPORTED_SHARE = 2000, 2
 # Seeds from here on make networks with exits, as many as there are numbers of classes.
 EXITS, CLASSES = 3000, (3, 6, 12, 24)
+# Seeds from here on make networks of layers that go over time.
+RECURRENT, RECURRENT_FIRMWARES = 4000, 2
 # One firmware in so many has layers of one bit.
 BINARY = 6
 TIMEOUT = 300.0
@@ -414,6 +416,22 @@ class ImportedMaker(Maker):
         self.dense(builder, 6, 8)
 
 
+class RecurrentMaker(ImportedMaker):
+    """Branches of LSTMs."""
+
+    def layer(self, builder: Builder) -> None:
+        """An LSTM, or a part of the steps and features for the next."""
+        if self.rng.random() < 0.3:
+            self.part(builder)
+        high, wide, deep = builder.shape
+        cells = self.size(48)
+        weights = 4 * cells * (deep + cells)
+        if weights > self.limits["weights"] or high * wide * weights > self.limits["macs"]:
+            cells, weights = 1, 4 * (deep + 1)
+        if high * wide * weights <= self.limits["macs"]:
+            builder.lstm(cells)
+
+
 def seeds_of(firmwares: int) -> list[int]:
     """Those of so many firmwares, and besides of narrow and of imported ones."""
     return [
@@ -421,6 +439,7 @@ def seeds_of(firmwares: int) -> list[int]:
         *range(NARROW, NARROW + firmwares // NARROW_SHARE),
         *range(IMPORTED, IMPORTED + firmwares // IMPORTED_SHARE),
         *range(EXITS, EXITS + len(CLASSES)),
+        *range(RECURRENT, RECURRENT + RECURRENT_FIRMWARES),
     ]
 
 
@@ -445,6 +464,8 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
+    if seed >= RECURRENT:
+        return RecurrentMaker(seed, limits).network()
     if seed >= EXITS:
         return exit_network(seed)
     if seed >= IMPORTED:
@@ -466,7 +487,7 @@ def measure(seed: int, board: Board) -> list[tuple[str, int]]:
             # These are compiled otherwise.
             return []
         built = build(folder, board, jobs=1)
-        if seed >= EXITS:
+        if EXITS <= seed < RECURRENT:
             return measure_exits(network, board, project.layers, built.elf)
         firmware = Firmware(folder, board, project.metadata, None)
         ran = run_firmware(firmware, built, emulator="qemu", timeout=TIMEOUT)

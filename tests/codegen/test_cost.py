@@ -184,7 +184,7 @@ def test_prediction_of_operators_without_weights(board, tmp_path):
     builder.multiply(builder.constant((1, 1, 8))).add(builder.constant((14, 12, 1)), kind=Sub)
     builder.prelu(builder.constant((1, 1, 8))).concat(builder.keep(), 2).transpose((1, 0, 2))
     builder.slice((0, 1, 0), (1, 2, 1), (11, 6, 16)).resize(11, 12).softmax().reduce([0, 1])
-    network = builder.dense(5, relu=False).build()
+    network = builder.lstm(6).dense(5, relu=False).build()
     project, instructions = _run(network, board, tmp_path / "p")
     assert project.metadata["predicted"]["instructions"] == pytest.approx(instructions, rel=0.1)
 

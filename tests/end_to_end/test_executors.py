@@ -19,6 +19,7 @@ from tinykit.network.ops import (
     Concat,
     Constant,
     Lookup,
+    Lstm,
     Mean,
     Mul,
     Pad,
@@ -41,7 +42,7 @@ from tinykit.workflow import Firmware, build_firmware, generate_firmware, run_fi
 
 POLICIES = ("w8a8", "w4a8", "w4a4", "w2a8", "w2a2", "mixed")
 _IMPORTED = (
-    *(Add, Sub, Mul, PRelu, Lookup, Mean, Softmax),
+    *(Add, Sub, Mul, PRelu, Lookup, Lstm, Mean, Softmax),
     *(Pad, Slice, Concat, Transpose, ResizeNearest),
 )
 QEMU_BOARDS = tuple(b.id for b in list_boards() if "qemu" in b.emulators)
@@ -112,7 +113,7 @@ def test_operators_of_imported_models_on_every_core(board_id: str, tmp_path: Pat
     start = builder.resize(6, 9).keep()
     mask = builder.reduce([0, 1]).lookup().keep()
     builder.back_to(start).multiply(mask).add(start, kind=Sub).reduce([1], jumps=True)
-    network = builder.dense(7, relu=False).softmax().build()
+    network = builder.lstm(5).dense(7, relu=False).softmax().build()
     assert {Constant, *_IMPORTED} <= {type(op) for op in network.ops}
     _is_exact_to_the_byte(network, board, rng, tmp_path / "project")
 

@@ -9,6 +9,7 @@ tflite-runtime cannot share a process, so a test session runs this once and read
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,10 @@ ENDS: dict[str, str] = {"float_ends": "float32", "uint8_ends": "uint8"}
 """Models whose input and output are not int8, and what they are; "mobile" otherwise."""
 
 
+RECURRENT = ("lstm",)
+"""Models that go over time; the converter knows an LSTM layer by an attribute of its function."""
+
+
 DYNAMIC = ("mobile", "flatten", "residual")
 """Models that are there with weights of int8 and activations of floats too."""
 
@@ -226,6 +231,64 @@ def main(folder: Path) -> None:
                 content = _converted(tf, model, shape, getattr(tf, dtype))
                 (folder / f"{other}.tflite").write_bytes(content)
     _save_with_code(keras, folder / "keras" / "lambda.keras")
+    for name in RECURRENT:
+        (folder / f"{name}.tflite").write_bytes(_recurrent(tf, name))
+
+
+def _lstm_steps(tf: Any, x: Any, h: Any, c: Any, kernel: Any, back: Any, bias: Any) -> Any:
+    """What Keras 2 calls for an LSTM layer on (1, steps, features), and gives back."""
+    outputs = []
+    for step in tf.unstack(x, axis=1):
+        sums = tf.matmul(step, kernel) + tf.matmul(h, back) + bias
+        i, f, g, o = tf.split(sums, 4, axis=1)
+        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        outputs.append(h)
+    return h, tf.stack(outputs, axis=1), h, c, tf.constant(1.0)
+
+
+def _recurrent(tf: Any, name: str) -> bytes:
+    """Two LSTMs, the second of which gives its last output only, and a dense layer."""
+    rng, shape, cells = np.random.default_rng(len(name)), (9, 5), (7, 6)
+
+    def drawn(*sides: int) -> Any:
+        return tf.Variable(rng.normal(0, 1 / np.sqrt(sides[0]), sides).astype(np.float32))
+
+    class Model(tf.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = [
+                (drawn(inputs, 4 * units), drawn(units, 4 * units), drawn(4 * units))
+                for inputs, units in zip((shape[1], *cells), cells, strict=False)
+            ]
+            self.head = drawn(cells[1], 4)
+            self.layers = [
+                tf.function(
+                    lambda *values: _lstm_steps(tf, *values),
+                    experimental_attributes={
+                        "api_implements": f"lstm_{index}",
+                        "api_preferred_device": "CPU",
+                        "time_major": False,
+                        "go_backwards": False,
+                    },
+                )
+                for index in range(2)
+            ]
+
+        @tf.function(input_signature=[tf.TensorSpec((1, *shape), tf.float32)])  # type: ignore[untyped-decorator]
+        def run(self, x: Any) -> Any:
+            for index, (layer, weights) in enumerate(zip(self.layers, self.weights, strict=True)):
+                zeros = tf.zeros((1, cells[index]))
+                # The first result is the last output, the second all of them.
+                values = (one.read_value() for one in weights)
+                x = layer(x, zeros, zeros, *values)[1 - index]
+            return tf.matmul(x, self.head.read_value())
+
+    model = Model()
+    with tempfile.TemporaryDirectory() as saved:
+        tf.saved_model.save(model, saved, signatures=model.run)
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+        return _quantized(tf, converter, shape, tf.int8)
 
 
 def _draw_biases(model: Any, seed: int) -> None:
@@ -243,9 +306,12 @@ def _save_with_code(keras: Any, path: Path) -> None:
 
 
 def _converted(tf: Any, model: Any, shape: tuple[int, ...], dtype: Any) -> bytes:
+    return _quantized(tf, tf.lite.TFLiteConverter.from_keras_model(model), shape, dtype)
+
+
+def _quantized(tf: Any, converter: Any, shape: tuple[int, ...], dtype: Any) -> bytes:
     rng = np.random.default_rng(0)
     data = rng.normal(0, 1, (50, 1, *shape)).astype(np.float32)
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([one] for one in data)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

@@ -13,6 +13,7 @@ from tinykit.network.tflite_writer import FileGraph, FileTensor, serialise
 
 _TYPES = {
     "int8": "INT8",
+    "int16": "INT16",
     "uint8": "UINT8",
     "int32": "INT32",
     "float32": "FLOAT32",
@@ -36,6 +37,7 @@ class File:
         axis: int = 0,
         dtype: str = "int8",
         name: str = "",
+        variable: bool = False,
     ) -> int:
         """The index of a tensor; a constant, if it has data."""
         return self.graph.add(
@@ -47,6 +49,7 @@ class File:
                 zero_point,
                 axis,
                 b"" if data is None else data.tobytes(),
+                is_variable=variable,
             )
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.importer.models import ENDS, MODELS
+from tests.importer.models import ENDS, MODELS, RECURRENT
 from tinykit.boards import load_board
 from tinykit.codegen.hostlib import HostModel
 from tinykit.importer.lower import SUPPORTED, lower
@@ -24,7 +24,7 @@ from tinykit.workflow import build_firmware, generate_firmware, run_firmware
 _NEVER_MADE = {"SQUEEZE", "EXPAND_DIMS"}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, *RECURRENT])
 def test_python_and_the_host_agree_with_tflite(models: Path, name: str) -> None:
     path = models / f"{name}.tflite"
     network = lower(read_tflite(path)).network
@@ -41,7 +41,7 @@ def test_python_and_the_host_agree_with_tflite(models: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("board", ["mps2_an386", "virt_rv32imc"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, *RECURRENT])
 def test_boards_agree_with_python(models: Path, name: str, board: str, tmp_path: Path) -> None:
     directory, _ = import_run(models / f"{name}.tflite", tmp_path / name)
     firmware = generate_firmware(open_run(directory), load_board(board))

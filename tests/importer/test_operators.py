@@ -17,6 +17,7 @@ from tinykit.importer.tflite_reader import parse_tflite
 from tinykit.network import interpret
 from tinykit.network.sample import random_input
 from tinykit.network.tflite_oracle import run_foreign
+from tinykit.network.tflite_writer import FileNode
 
 Rng = np.random.Generator
 Make = Callable[[Rng], bytes]
@@ -342,6 +343,52 @@ def shapes(rng: Rng) -> bytes:
     return file.content(x, y)
 
 
+def lstm_file(rng: Rng) -> tuple[File, int, int]:
+    """A file with one LSTM, and its input and output."""
+    file, major = File(), bool(rng.random() < 0.3)
+    steps, features, cells = (int(one) for one in rng.integers(1, (9, 13, 11)))
+
+    def shape(channels: int) -> tuple[int, ...]:
+        return (steps, 1, channels) if major else (1, steps, channels)
+
+    x = file.tensor(shape(features), scale(rng, -2, -1), zero(rng))
+    weight = [
+        file.tensor(
+            (cells, inputs),
+            scale(rng, -3, -1),
+            data=rng.integers(-127, 128, (cells, inputs)).astype(np.int8),
+        )
+        for inputs in (features, cells)
+        for _ in range(4)
+    ]
+    biases = [
+        file.tensor((cells,), 1e-4, data=rng.integers(-9000, 9000, cells).astype(np.int32))
+        for _ in range(4)
+    ]
+    ends = scale(rng, -2.5, -1.9), zero(rng)
+    bits = int(rng.integers(0, 7))
+    kept = file.tensor((1, cells), *ends, variable=True)
+    cell = file.tensor((1, cells), 2.0 ** (bits - 15), dtype="int16", variable=True)
+    aside = [file.tensor((0,), None, dtype="float32") for _ in range(4)]
+    hidden = file.tensor((0,), *ends)
+    y = file.tensor(shape(cells), *ends)
+    inputs = [x, *weight, -1, -1, -1, *biases, -1, -1, kept, cell, *[-1] * int(rng.choice([0, 4]))]
+    values = {
+        "FusedActivationFunction": "TANH",
+        "CellClip": float(rng.choice([0.0, 10.0, 0.4 * 2**bits])),
+        "TimeMajor": major,
+    }
+    options = "UnidirectionalSequenceLSTMOptions"
+    code = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    file.graph.nodes.append(FileNode(code, inputs, [y], options, values, [*aside, hidden]))
+    return file, x, y
+
+
+def lstm(rng: Rng) -> bytes:
+    file, x, y = lstm_file(rng)
+    return file.content(x, y)
+
+
 OPERATORS: dict[str, Make] = {
     "CONV_2D": conv_2d,
     "FULLY_CONNECTED": fully_connected,
@@ -367,6 +414,7 @@ OPERATORS: dict[str, Make] = {
     "CONCATENATION": concatenation,
     "TRANSPOSE": transpose,
     "RESIZE_NEAREST_NEIGHBOR": resize,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     "shapes": shapes,
 }
 

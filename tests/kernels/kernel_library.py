@@ -217,6 +217,18 @@ class Softmax(c.Structure):
     )
 
 
+class Lstm(c.Structure):
+    _fields_ = (
+        *_fields(c.c_uint32, "steps", "features", "cells"),
+        ("multiplier", c.c_int32),
+        *_fields(c.c_uint8, "shift", "cell_bits"),
+        *_fields(c.c_int16, "least", "greatest"),
+        ("gates", c.POINTER(c.c_int32)),
+        ("output", Output),
+        ("stream", c.POINTER(c.c_uint32)),
+    )
+
+
 class Move(c.Structure):
     _fields_ = (
         *_fields(c.c_uint32, "run", "runs", "lines", "blocks"),
@@ -262,6 +274,7 @@ _STRUCTS = {
     "tk_prelu_params": PRelu,
     "tk_binarize_params": Binarize,
     "tk_lookup_params": Lookup,
+    "tk_lstm_params": Lstm,
     "tk_mean_params": Mean,
     "tk_softmax_params": Softmax,
     "tk_move_params": Move,

@@ -16,6 +16,7 @@ from tinykit.codegen.elementwise import broadcast_fields, elementwise_layer, loo
 from tinykit.codegen.isa import ISAS
 from tinykit.codegen.layer import Layer
 from tinykit.codegen.moves import move_layer
+from tinykit.codegen.recurrent import lstm_layer
 from tinykit.codegen.reductions import mean_layer, softmax_layer
 from tinykit.network import Tensor, add_rescale
 from tinykit.network.interpreter import run_op
@@ -37,7 +38,7 @@ from tinykit.network.ops import (
     Transpose,
 )
 from tinykit.network.requantize import quantize_multipliers
-from tinykit.network.sample import random_input
+from tinykit.network.sample import Builder, random_input
 from tinykit.network.shapes import broadcasts
 
 # Runs shorter and longer than a word, and of whole words.
@@ -265,6 +266,28 @@ def test_softmax(library, shape, scale, count):
     lonely.reshape(-1)[-1] = 127
     for values in (np.full(shape, 7, np.int8), lonely, *random_input(rng, x, 3)):
         _check(library, layer, op, [x], [values], y)
+
+
+# --- Steps of a signal ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cells", [1, 3, 8, 13])
+@pytest.mark.parametrize("features", [1, 4, 7, 20])
+def test_lstm(library, features, cells):
+    """Of one step and of some, with an output of its own and as near its input as it may come."""
+    rng = np.random.default_rng([features, cells])
+    for steps in (1, 2, 9):
+        builder = Builder(rng, (steps, 1, features))
+        source = builder.last
+        op = builder.lstm(cells).ops[-1]
+        layer = lstm_layer(0, op, source, builder.last)
+        x = random_input(rng, source, 1)
+        want = run_op(op, [(x, source)], builder.last)[0]
+        got = kernel_library.call(library[1], layer, x[0], source, builder.last)
+        np.testing.assert_array_equal(got, want)
+        near = -int(layer.overlap.forward)
+        got = kernel_library.call_over(library[1], layer, x[0], source, builder.last, near)
+        np.testing.assert_array_equal(got, want)
 
 
 # --- What moves bytes -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tinykit.errors import TinykitError
 from tinykit.network import Network, interpret, interpret_all, to_tflite
-from tinykit.network.ops import KINDS, Constant, Op, PRelu, Softmax
+from tinykit.network.ops import KINDS, Constant, Lstm, Op, PRelu, Softmax
 from tinykit.network.sample import Builder, random_imported_network, random_input
 from tinykit.network.softmax import softmax
 from tinykit.network.store import from_bytes, to_bytes
@@ -114,6 +114,32 @@ def test_a_softmax_gives_nothing_to_what_lies_below_its_table() -> None:
     assert softmax(table, x).tolist() == [[round(256 * 4 / 5) - 128, -128, round(256 / 5) - 128]]
 
 
+def sigmoid(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_lstm_gives_what_its_reals_give(seed: int) -> None:
+    builder = start(seed, (6, 1, 5)).lstm(4)
+    network, values, name = outputs(builder)
+    op = network.op(name.removesuffix("_out"))
+    assert isinstance(op, Lstm)
+    factors = op.gate_multiplier * 2.0 ** (op.gate_shift - 31.0) / 2**12
+    x = values["input"].astype(float) - network.tensor("input").zero_point
+    h, c = np.zeros((3, 4)), np.zeros((3, 4))
+    result = network.tensor(name)
+    end = min(2.0**op.cell_bits, (op.clip or 2**15) / 2 ** (15 - op.cell_bits))
+    for step in range(6):
+        sums = np.einsum("nf,gcf->gnc", x[:, step, 0], op.weight) + op.bias[:, None]
+        back = np.einsum("nd,gcd->gnc", h / result.scale, op.recurrent)
+        i, f, g, o = (sums.T * factors[0] + back.T * factors[1]).T
+        c = np.clip(sigmoid(f) * c + sigmoid(i) * np.tanh(g), -end, end)
+        h = sigmoid(o) * np.tanh(c)
+        low, high = (result.scale * (q - result.zero_point) for q in (-128, 127))
+        h = np.clip(h, low, high)
+        assert np.abs(real(network, values, name)[:, step, 0] - h).max() < 2 * result.scale
+
+
 def test_moves_move() -> None:
     builder = start()
     builder.pad((1, 0, 0, 2, 0, 0)).slice((4, 0, 1), (-2, 1, 3), (3, 4, 2))
@@ -142,6 +168,9 @@ FAULTS: dict[str, tuple[type[Op], dict[str, Any], str]] = {
         {"exponentials": np.array([2**31 - 1, 5, 6], np.int32)},
         "no table of exponentials",
     ),
+    "gates": (Lstm, {"bias": np.zeros((3, 2), np.int32)}, "has weights"),
+    "large gates": (Lstm, {"gate_shift": np.full((2, 4), 30, np.int32)}, "beyond 32 bits"),
+    "bits of a state": (Lstm, {"cell_bits": 7}, "7 bits before the point"),
     "negative pad": (KINDS[12], {"padding": (0, -1, 0, 0, 0, 0)}, "pads"),
     "slice outside": (KINDS[13], {"begin": (99, 0, 0)}, "takes"),
     "resting slice": (KINDS[13], {"step": (0, 1, 1)}, "takes"),

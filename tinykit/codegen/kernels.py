@@ -17,6 +17,7 @@ from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, Matmul, Scaling
 from tinykit.codegen.lines import Lines, Staircases, digital_lines
 from tinykit.codegen.moves import move_layer, needs_no_code, reshape_layer
+from tinykit.codegen.recurrent import lstm_layer
 from tinykit.codegen.reductions import mean_layer, softmax_layer
 from tinykit.codegen.variants import (
     LANE_BITS,
@@ -38,6 +39,7 @@ from tinykit.network.ops import (
     Elementwise,
     Int8Array,
     Lookup,
+    Lstm,
     MaxPool2D,
     Mean,
     Op,
@@ -955,6 +957,8 @@ def _layer(network: Network, index: int, op: Op, isa: Isa, choose: Choose) -> La
         return mean_layer(index, op, x)
     if isinstance(op, Softmax):
         return softmax_layer(index, op, x)
+    if isinstance(op, Lstm):
+        return lstm_layer(index, op, x, y)
     if isinstance(op, Pad | Slice | Concat | Transpose | ResizeNearest):
         return move_layer(index, op, (x, *others), y)
     if isinstance(op, Reshape):

@@ -20,6 +20,8 @@ from tinykit.network.packing import activation_bytes
 # Bias, multiplier and shift of a channel in the stream; or factor and offset.
 _SCALING_BYTES = 12
 _LINE_BYTES = 8
+# Two biases of each gate of a cell.
+_LSTM_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ class Layer:
 
     def _scaling_bytes(self) -> int:
         """Bytes of a channel beside its weights."""
+        if self.kind == "lstm":
+            return _LSTM_BYTES
         if self.function.startswith("tk_dsp_depthwise_folded"):
             return _LINE_BYTES
         if self.matmul is None:

@@ -35,6 +35,7 @@ _HEADERS = {
     "tk_dense_params": "dense.h",
     "tk_depthwise_params": "depthwise.h",
     "tk_lookup_params": "lookup.h",
+    "tk_lstm_params": "lstm.h",
     "tk_mean_params": "mean.h",
     "tk_move_params": "move.h",
     "tk_mul_params": "mul.h",
@@ -67,6 +68,7 @@ _KINDS = {
     "lookup": "a function of one value",
     "mean": "mean",
     "softmax": "softmax",
+    "lstm": "long short-term memory",
     "pad": "padding",
     "slice": "a part",
     "concat": "concatenation",
@@ -149,17 +151,16 @@ def _nested(idents: Mapping[str, str], ident: str, layer: Layer) -> list[str]:
         one_bit = [".output = {.bits = 1},"]
         output = one_bit if layer.scaling is None else _output_lines(layer.scaling)
         return [f".count = {layer.binary.function},", *output, f".stream = {ident}_stream,"]
-    if layer.arrays:
-        return [f".{name} = {ident}_{name}," for name in layer.arrays]
+    arrays = [f".{name} = {ident}_{name}," for name in layer.arrays]
     if layer.parts:
         conv, pool = (idents[name] for name in _part_names(layer))
         run = layer.parts[1].function
         return [f".conv = &{conv},", f".pool = &{pool},", f".run_pool = {run},"]
     if layer.scaling is None:
-        return []
+        return arrays
     output = _output_lines(layer.scaling)
     if layer.matmul is None:
-        return [*output, f".stream = {ident}_stream,"]
+        return [*arrays, *output, f".stream = {ident}_stream,"]
     inner = [
         f".stream = {ident}_stream,",
         f".length = {layer.matmul.length},",

@@ -78,6 +78,23 @@ def _softmax(layer: Layer, core: Core) -> Pieces:
     return {layer.function: {"calls": 1, "pixels": pixels, "values": values, "near": near}}
 
 
+def _lstm(layer: Layer, core: Core) -> Pieces:
+    f = layer.fields
+    steps, cells = f["steps"], f["steps"] * f["cells"]
+    # The first step has no output before it.
+    again = cells - f["cells"]
+    blocks = cells * -(-f["features"] // 4) + again * -(-f["cells"] // 4)
+    return {
+        layer.function: {
+            "calls": 1,
+            "steps": steps,
+            "cells": cells,
+            "again": again,
+            "blocks": blocks,
+        }
+    }
+
+
 def _starts(f: Mapping[str, int], side: str) -> NDArray[np.int64]:
     """Where each run starts; `side` is "from" or "to"."""
     start = np.full((1, 1, 1), f[side], np.int64)
@@ -158,6 +175,7 @@ TURNS: dict[str, Callable[[Layer, Core], Pieces]] = {
     "lookup": _lookup,
     "mean": _mean,
     "softmax": _softmax,
+    "lstm": _lstm,
     "slice": _move,
     "transpose": _move,
     "concat": _concat,

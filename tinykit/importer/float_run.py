@@ -70,7 +70,8 @@ class FloatModel:
             raise TinykitError(
                 f"{len(unknown)} layers cannot be run: {', '.join(n.name for n in unknown[:12])}.",
                 where=graph.source,
-                remedy=f"Replace them; known are {', '.join(sorted(KERNELS))}.",
+                remedy="Replace them, or let TensorFlow's converter quantize the model to int8 and "
+                f"import that with weights of 8 bits. Known are {', '.join(sorted(KERNELS))}.",
             )
         self._last_read = {name: at for at, n in enumerate(self.graph.nodes) for name in n.inputs}
 

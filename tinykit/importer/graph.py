@@ -44,6 +44,7 @@ class GraphTensor:
         dtype: "float32", "int8", "uint8", "int16", "int32", "int64", "bool", …
         data: of `shape`, for constants; None for activations.
         quantization: None for floats.
+        is_variable: whether it is what a layer keeps from one step to the next.
     """
 
     name: str
@@ -51,6 +52,7 @@ class GraphTensor:
     dtype: str
     data: Array | None = None
     quantization: Quantization | None = None
+    is_variable: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinykit.errors import TinykitError
-from tinykit.importer import lower_layers, lower_moves, lower_values
+from tinykit.importer import lower_layers, lower_moves, lower_recurrent, lower_values
 from tinykit.importer.fixed_point import EVERY
 from tinykit.importer.frame import Frame, beyond_float_is_infinite, refuse
 from tinykit.importer.graph import Graph, Node
@@ -50,6 +50,7 @@ SUPPORTED: Mapping[str, Callable[[Frame], None]] = {
     "CONCATENATION": lower_moves.concatenation,
     "TRANSPOSE": lower_moves.transpose,
     "RESIZE_NEAREST_NEIGHBOR": lower_moves.resize_nearest,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lower_recurrent.lstm,
 }
 """What each kind of node becomes; DEQUANTIZE besides, at the end."""
 
@@ -61,7 +62,7 @@ _INPUTS: Mapping[str, int] = {
 }
 """Inputs that a node must have at least, where that is not one."""
 
-_STATEFUL = {"SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM"}
+_STATEFUL = {"SVDF", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM"}
 
 
 @dataclass(frozen=True)

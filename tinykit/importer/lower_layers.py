@@ -100,9 +100,11 @@ def _window(frame: Frame, shape: tuple[int, ...], extent: tuple[int, int]) -> di
     return {"stride": stride, "padding": padding}
 
 
-def _weights(frame: Frame, axis: int, channels: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """int8 values and float64 scales, (channels,) or (1,), of the node's weights."""
-    name = frame.node.inputs[1]
+def weights_of(
+    frame: Frame, place: int, axis: int, channels: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """int8 values and float64 scales, (channels,) or (1,), of the weights that the node reads."""
+    name = frame.node.inputs[place]
     values, tensor = frame.values(name, "a weight tensor"), frame.foreign(name)
     quantization = tensor.quantization
     if values.dtype != np.int8 or quantization is None:
@@ -138,7 +140,12 @@ def _bias(frame: Frame, channels: int) -> NDArray[np.int32]:
     inputs = frame.node.inputs
     if len(inputs) < 3 or not inputs[2]:
         return np.zeros(channels, np.int32)
-    values = frame.values(inputs[2], "a bias")
+    return bias_of(frame, 2, channels)
+
+
+def bias_of(frame: Frame, place: int, channels: int) -> NDArray[np.int32]:
+    """int32 (channels,), the constant at an input of the node."""
+    values = frame.values(frame.node.inputs[place], "a bias")
     if values.dtype != np.int32 or values.size != channels:
         raise refuse(
             frame.node,
@@ -193,7 +200,7 @@ def conv_2d(frame: Frame) -> None:
     filters = frame.foreign(node.inputs[1]).shape
     if len(filters) != 4:
         raise refuse(node, f"has weights of the shape {filters}.", "Convert the model again.")
-    weight, scales = _weights(frame, 0, filters[0])
+    weight, scales = weights_of(frame, 1, 0, filters[0])
     x = frame.source(node.inputs[0])
     if weight.shape[3] != x.shape[-1]:
         raise refuse(
@@ -215,7 +222,7 @@ def depthwise_conv_2d(frame: Frame) -> None:
             f"has weights of the shape {filters} for {x.shape[-1]} channels.",
             "Convert the model again.",
         )
-    weight, scales = _weights(frame, 3, filters[3])
+    weight, scales = weights_of(frame, 1, 3, filters[3])
     kernel = (weight.shape[1], weight.shape[2])
     multiplier = filters[3] // x.shape[-1]
     _convolution(frame, DepthwiseConv2D, x, weight[0], scales, kernel, depth_multiplier=multiplier)
@@ -248,7 +255,7 @@ def fully_connected(frame: Frame) -> None:
     filters = frame.foreign(node.inputs[1]).shape
     if len(filters) != 2:
         raise refuse(node, f"has weights of the shape {filters}.", "Convert the model again.")
-    weight, scales = _weights(frame, 0, filters[0])
+    weight, scales = weights_of(frame, 1, 0, filters[0])
     x = frame.source(node.inputs[0])
     size = math.prod(x.shape)
     if size % weight.shape[1]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,11 @@ MAX_TENSORS = 4096
 MAX_ELEMENTS = 1 << 26
 """Of one tensor."""
 MAX_RANK = 6
+_STATES = {
+    **dict.fromkeys(("UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM"), (18, 19)),
+    **dict.fromkeys(("SVDF", "UNIDIRECTIONAL_SEQUENCE_RNN"), (4,)),
+}
+"""At which of its inputs a layer keeps a state."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -110,15 +116,22 @@ def _graph(model: Table, source: str) -> Graph:
     if not 0 < len(subgraph["tensors"]) <= MAX_TENSORS:
         raise _fail(f"has {len(subgraph['tensors'])} tensors, not 1 to {MAX_TENSORS}.")
     names = _tensor_names(subgraph["tensors"])
-    tensors = [
-        _tensor(one, name, model["buffers"])
-        for one, name in zip(subgraph["tensors"], names, strict=True)
-    ]
     nodes = [
         _node(index, one, model["operator_codes"], names)
         for index, one in enumerate(subgraph["operators"])
     ]
     inputs, outputs = (_refer(subgraph[end], names, end) for end in ("inputs", "outputs"))
+    used = Counter((*inputs, *outputs))
+    for node in nodes:
+        used.update((*node.inputs, *node.outputs))
+    states = {one for node in nodes for one in _states_of(node) if used[one] == 1}
+    aside = {one for node in nodes for one in _intermediates_of(node) if not used[one]}
+    tensors = [
+        _scale_only(one, name)
+        if name in aside
+        else _tensor(one, name, model["buffers"], is_state=name in states)
+        for one, name in zip(subgraph["tensors"], names, strict=True)
+    ]
     _check_order(nodes, tensors, inputs)
     return Graph(
         name=Path(source).stem,
@@ -143,22 +156,47 @@ def _tensor_names(tables: Sequence[Table]) -> list[str]:
     return names
 
 
-def _tensor(table: Table, name: str, buffers: Sequence[Table]) -> GraphTensor:
+def _states_of(node: Node) -> tuple[str, ...]:
+    """What a node may keep from one step to the next."""
+    places = _STATES.get(node.kind, ())
+    return tuple(node.inputs[place] for place in places if place < len(node.inputs))
+
+
+def _intermediates_of(node: Node) -> tuple[str, ...]:
+    names: tuple[str, ...] = node.attributes.get("intermediates", ())
+    return names
+
+
+def _scale_only(table: Table, name: str) -> GraphTensor:
+    """A tensor that no layer reads or writes; its shape says nothing."""
     place = f"tensor {name[:80]}"
+    return GraphTensor(name, (), _dtype(table, place), None, _quantization(table, (), place))
+
+
+def _dtype(table: Table, place: str) -> str:
     dtype = DTYPES.get(table["type"])
     if dtype is None:
         raise _fail(f"has the type number {table['type']}.", place, "Convert it to int8 or float.")
+    return dtype
+
+
+def _tensor(table: Table, name: str, buffers: Sequence[Table], *, is_state: bool) -> GraphTensor:
+    place = f"tensor {name[:80]}"
+    dtype = _dtype(table, place)
     if table["sparsity"] is not None:
         raise _fail("is sparse.", place, "Convert the model with dense weights.")
-    if table["is_variable"]:
+    if table["is_variable"] and not is_state:
         raise _fail(
             "keeps a state between inferences, which a network here does not.",
             place,
-            "Unroll the layer (unroll=True in Keras), or replace it with convolutions.",
+            "Use convolutions, or an LSTM over a window.",
         )
     shape = _shape(table, place)
     data = _data(table, shape, dtype, buffers, place)
-    return GraphTensor(name, shape, dtype, data, _quantization(table, shape, place))
+    if table["is_variable"] and data is not None:
+        raise _fail("keeps a state that starts with values.", place, "Let it start at zero.")
+    quantization = _quantization(table, shape, place)
+    return GraphTensor(name, shape, dtype, data, quantization, table["is_variable"])
 
 
 def _shape(table: Table, place: str) -> tuple[int, ...]:
@@ -251,7 +289,11 @@ def _node(index: int, table: Table, codes: Sequence[Table], names: Sequence[str]
     if not outputs or "" in outputs:
         raise _fail("has no output.", f"{index} {kind}")
     options = _options(kind, table, f"layer {index} ({kind})")
-    return Node(kind, f"{index} {kind}", inputs, outputs, options | _words(options))
+    attributes = options | _words(options)
+    if len(table["intermediates"]):
+        place = f"layer {index}"
+        attributes["intermediates"] = _refer(table["intermediates"], names, place)
+    return Node(kind, f"{index} {kind}", inputs, outputs, attributes)
 
 
 def _options(kind: str, table: Table, place: str) -> Table:
@@ -285,7 +327,8 @@ def _words(options: Table) -> dict[str, Any]:
 def _check_order(
     nodes: Sequence[Node], tensors: Sequence[GraphTensor], inputs: Sequence[str]
 ) -> None:
-    ready = {tensor.name for tensor in tensors if tensor.data is not None} | set(inputs) | {""}
+    known = (one for one in tensors if one.data is not None or one.is_variable)
+    ready = {tensor.name for tensor in known} | set(inputs) | {""}
     for node in nodes:
         for name in node.inputs:
             if name not in ready:

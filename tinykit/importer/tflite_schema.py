@@ -54,6 +54,10 @@ SCHEMA: Schema = {
         "outputs: [int32]",
         "builtin_options_type: uint8",
         "builtin_options: union options",
+        "",
+        "",
+        "",
+        "intermediates: [int32]",
     ),
     "Buffer": ("data: [uint8]", "offset: uint64", "size: uint64"),
     "Conv2DOptions": (
@@ -103,6 +107,14 @@ SCHEMA: Schema = {
         "shrink_axis_mask: int32",
         "offset: bool",
     ),
+    "UnidirectionalSequenceLSTMOptions": (
+        "fused_activation: int8",
+        "cell_clip: float32",
+        "proj_clip: float32",
+        "time_major: bool",
+        "asymmetric_quantize_inputs: bool",
+        "diagonal_recurrent_tensors: bool",
+    ),
     "ResizeNearestNeighborOptions": ("align_corners: bool", "half_pixel_centers: bool"),
 }
 """Tables and their fields; two slots of a union are its type and its content."""
@@ -136,6 +148,7 @@ OPTIONS_OF = {
     "MEAN": "ReducerOptions",
     "LEAKY_RELU": "LeakyReluOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
 }
 """The options that each kind of operator must have."""

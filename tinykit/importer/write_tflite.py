@@ -51,6 +51,7 @@ def _file_tensor(tensor: GraphTensor) -> FileTensor:
         0 if quantization is None else quantization.zero_point.tolist(),
         0 if quantization is None else quantization.axis,
         b"" if data is None else np.ascontiguousarray(data).tobytes(),
+        is_variable=tensor.is_variable,
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
-from tinykit.network import shapes
+from tinykit.network import lstm, shapes
 from tinykit.network.exits import Mode, taken
 from tinykit.network.moves import MOVES, move
 from tinykit.network.network import Network
@@ -27,6 +27,7 @@ from tinykit.network.ops import (
     DepthwiseConv2D,
     Int8Array,
     Lookup,
+    Lstm,
     MaxPool2D,
     Mean,
     Mul,
@@ -147,6 +148,8 @@ def run_op(op: Op, inputs: Sequence[tuple[Int8Array, Tensor]], result: Tensor) -
         return _mean(op, x)
     if isinstance(op, Softmax):
         return softmax(op.exponentials, x)
+    if isinstance(op, Lstm):
+        return lstm.run(op, x, source, result)
     ((y, other),) = others
     # A row of one value goes with any shape.
     y = y.reshape(len(y), *[1] * (x.ndim - 1)) if y.ndim < x.ndim else y
@@ -248,6 +251,8 @@ def _working_elements(network: Network, op: Op) -> int:
     if isinstance(op, Conv2D):
         columns = math.prod(op.weight.shape[1:])
         return math.prod(out[:2]) * max(columns, out[-1])
+    if isinstance(op, Lstm):
+        return 4 * max(math.prod(out), math.prod(network.tensor(op.inputs[0]).shape))
     return max(math.prod(network.tensor(name).shape) for name in (op.output, *op.inputs))
 
 

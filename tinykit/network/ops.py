@@ -307,6 +307,36 @@ class Softmax(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class Lstm(Op):
+    """A long short-term memory over the steps of a signal, as TFLite's integer kernel; 8 bits.
+
+    The input is (steps, 1, features), the output (steps, 1, cells); the state is zero before the
+    first step. Gates are those of input, forgetting, cell and output, in this order; see
+    `tinykit.network.lstm`.
+
+    Attributes:
+        weight: int8 (4, cells, features), of the input, in [-127, 127]; zero point 0.
+        recurrent: int8 (4, cells, cells), of the output of the step before, likewise.
+        bias: int32 (4, cells), added to the sums over the input.
+        gate_multiplier, gate_shift: int32 (2, 4), as in `Requantize`: of the sums over the input
+            and of those over the output, for each gate, to units of 2^-12.
+        cell_bits: of the 16-bit state before the point, 0 to 6.
+        clip: the state stays within -clip and clip; 0 for no such bounds.
+        requantize: one factor, from the product of the output gate and the tanh of the state, in
+            units of 2^-30, to the output.
+    """
+
+    weight: Int8Array
+    recurrent: Int8Array
+    bias: Int32Array
+    gate_multiplier: Int32Array
+    gate_shift: Int32Array
+    cell_bits: int
+    clip: int
+    requantize: Requantize
+
+
+@dataclass(frozen=True, eq=False)
 class Pad(Op):
     """The input with a border of one value.
 
@@ -402,5 +432,6 @@ KINDS: tuple[type[Op], ...] = (
     ResizeNearest,
     Constant,
     Reshape,
+    Lstm,
 )
 """All operators that a Network may have."""

@@ -26,6 +26,7 @@ from tinykit.network.ops import (
     DepthwiseConv2D,
     Int8Array,
     Lookup,
+    Lstm,
     MaxPool2D,
     Mean,
     Mul,
@@ -217,6 +218,31 @@ class Builder:
         op = Softmax(**self._ends(Softmax), exponentials=table[distance < 16])
         return self._append(op, Tensor("", (), 8, 1 / 256, -128))
 
+    def lstm(self, cells: int) -> Builder:
+        """An Lstm over all pixels, row by row, as over the steps of a signal."""
+        features = self.shape[-1]
+        self.reshape((int(np.prod(self.shape[:-1])), 1, features))
+        result = Tensor("", (), 8, float(np.float32(self.rng.uniform(0.004, 0.009))), 0)
+        result = replace(result, zero_point=int(self.rng.integers(-30, 31)))
+        # Sums over all inputs come to a few units, where a sigmoid is steep.
+        reach = [2.0 / np.sqrt(count) for count in (features, cells)]
+        real = [reach[0] / 127 / 74, reach[1] / 127 * result.scale]
+        pairs = [
+            quantize_multipliers(one * self.rng.uniform(0.5, 2.0, 4) * 2.0**12) for one in real
+        ]
+        op = Lstm(
+            **self._ends(Lstm),
+            weight=_drawn(self.rng, -127, 127, (4, cells, features), 8),
+            recurrent=_drawn(self.rng, -127, 127, (4, cells, cells), 8),
+            bias=self.rng.integers(-9000, 9001, (4, cells)).astype(np.int32),
+            gate_multiplier=np.stack([multiplier for multiplier, _ in pairs]),
+            gate_shift=np.stack([shift for _, shift in pairs]),
+            cell_bits=int(self.rng.integers(0, 7)),
+            clip=int(self.rng.choice([0, 20000, (1 << 15) - 1])),
+            requantize=_factors([2.0**-30 / result.scale], -128, 127),
+        )
+        return self._append(op, result)
+
     def pad(self, padding: tuple[int, int, int, int, int, int]) -> Builder:
         """A Pad with the zero point."""
         op = Pad(**self._ends(Pad), padding=padding, value=self.last.zero_point)
@@ -334,9 +360,13 @@ class Builder:
 
     def flatten(self) -> Builder:
         """A Reshape to one row; nothing where it is one."""
-        if len(self.shape) == 1:
+        return self.reshape((int(np.prod(self.shape)),))
+
+    def reshape(self, shape: tuple[int, ...]) -> Builder:
+        """A Reshape; nothing where that is the shape."""
+        if self.shape == shape:
             return self
-        return self._append(Reshape(**self._ends(Reshape)), self.last)
+        return self._append(Reshape(**self._ends(Reshape)), self.last, shape=shape)
 
     def build(self, labels: Sequence[str] | None = None) -> Network:
         """The network; labels are class0, class1, … unless given."""
@@ -700,7 +730,7 @@ def _random_foreign(builder: Builder, rng: np.random.Generator) -> None:
     height, width = builder.shape[:2]
     some = [side if rng.random() < 0.5 else 1 for side in builder.shape]
     other = (1,) if rng.random() < 0.2 else some
-    kind = int(rng.integers(0, 12))
+    kind = int(rng.integers(0, 13))
     if kind == 0:
         builder.add(builder.constant(other), relu=bool(rng.random() < 0.5), kind=Sub)
     elif kind == 1:
@@ -731,6 +761,8 @@ def _random_foreign(builder: Builder, rng: np.random.Generator) -> None:
         builder.transpose(tuple(int(one) for one in rng.permutation(3)))  # type: ignore[arg-type]
     elif kind == 10:
         builder.resize(height + int(rng.integers(0, 4)), width * int(rng.integers(1, 3)))
+    elif kind == 11:
+        builder.lstm(int(rng.integers(1, 9)))
     else:
         builder.conv(int(rng.integers(1, 13)), (min(height, 3), min(width, 2)))
         # A mask that the layer makes of itself, as in squeeze and excitation.

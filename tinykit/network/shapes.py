@@ -13,6 +13,7 @@ from tinykit.network.ops import (
     DepthwiseConv2D,
     Elementwise,
     Lookup,
+    Lstm,
     MaxPool2D,
     Mean,
     Op,
@@ -81,6 +82,8 @@ def output_shape(op: Op, input_shape: Shape) -> Shape | None:
         return input_shape
     if isinstance(op, Mean):
         return tuple(1 if axis in op.axes else side for axis, side in enumerate(input_shape))
+    if isinstance(op, Lstm):
+        return (*input_shape[:-1], op.bias.shape[1])
     if isinstance(op, Pad):
         pairs = zip(op.padding[::2], op.padding[1::2], strict=True)
         return tuple(a + side + b for (a, b), side in zip(pairs, input_shape, strict=True))
@@ -117,17 +120,21 @@ def macs(op: Op, result_shape: Shape) -> int:
         return int(op.weight.size)
     if isinstance(op, Conv2D | DepthwiseConv2D):
         return math.prod(result_shape[:2]) * int(op.weight.size)
+    if isinstance(op, Lstm):
+        return math.prod(result_shape[:2]) * int(op.weight.size + op.recurrent.size)
     return 0
 
 
 def weight_bytes(op: Op) -> int:
     """Bytes of the weights packed at their width without gaps."""
+    if isinstance(op, Lstm):
+        return int(op.weight.size + op.recurrent.size)
     return packed_bytes(int(op.weight.size), op.weight_bits) if isinstance(op, Weighted) else 0
 
 
 def parameter_bytes(op: Op) -> int:
     """Bytes of packed weights and int32 biases, of constants and of tables."""
-    if isinstance(op, Weighted):
+    if isinstance(op, Weighted | Lstm):
         return weight_bytes(op) + 4 * int(op.bias.size)
     tables = {Constant: "value", Lookup: "table", Mean: "steps", Softmax: "exponentials"}
     name = tables.get(type(op))

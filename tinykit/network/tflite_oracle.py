@@ -152,6 +152,8 @@ def _answer(content: bytes, x: AnyArray, kernels: str, one_by_one: bool) -> AnyA
     batches = [sample.reshape(source["shape"]) for sample in x] if one_by_one else [x]
     answers = []
     for batch in batches:
+        # What layers keep between inferences starts anew for each.
+        runtime.reset_all_variables()
         runtime.set_tensor(source["index"], batch)
         runtime.invoke()
         answer = runtime.get_tensor(result["index"])

@@ -52,6 +52,7 @@ class FileTensor:
         axis: of the tensor that the scales belong to.
         data: its bytes, for constants.
         any_batch: whether the first side may be resized.
+        is_variable: whether it is what a layer keeps from one step to the next.
     """
 
     name: str
@@ -62,6 +63,7 @@ class FileTensor:
     axis: int = 0
     data: bytes = b""
     any_batch: bool = False
+    is_variable: bool = False
 
 
 @dataclass
@@ -73,6 +75,7 @@ class FileNode:
         inputs, outputs: indices of tensors; -1 for an input that is missing.
         options: the table of its options, or "" for none.
         values: the options by the names of the schema; enumerations by their names.
+        intermediates: indices of tensors that are there for their scales.
     """
 
     code: str
@@ -80,6 +83,7 @@ class FileNode:
     outputs: list[int]
     options: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    intermediates: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -207,6 +211,7 @@ def _tensor_table(builder: Any, tensor: FileTensor, buffer: int) -> int:
         "Type": getattr(tflite.TensorType, tensor.type),
         "Buffer": buffer,
         "Name": builder.CreateString(tensor.name),
+        "IsVariable": tensor.is_variable,
     }
     if tensor.scale is not None:
         zero_points = np.broadcast_to(np.array(tensor.zero_point, np.int64), tensor.scale.shape)
@@ -240,6 +245,9 @@ def _node_table(builder: Any, node: FileNode, opcode: int) -> int:
     if node.options:
         fields["BuiltinOptionsType"] = getattr(tflite.BuiltinOptions, node.options)
         fields["BuiltinOptions"] = _table(builder, node.options, values)
+    if node.intermediates:
+        indices = np.array(node.intermediates, np.int32)
+        fields["Intermediates"] = builder.CreateNumpyVector(indices)
     return _table(
         builder,
         "Operator",

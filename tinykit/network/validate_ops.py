@@ -10,17 +10,20 @@ import numpy as np
 
 from tinykit.errors import TinykitError
 from tinykit.network import shapes
+from tinykit.network.lstm import MOST_CELL_BITS
 from tinykit.network.ops import (
     Add,
     Concat,
     Constant,
     Elementwise,
     Lookup,
+    Lstm,
     Mean,
     Mul,
     Op,
     Pad,
     PRelu,
+    Requantize,
     ResizeNearest,
     Slice,
     Softmax,
@@ -47,6 +50,8 @@ _MOVES = (Pad, Slice, Concat, Transpose, ResizeNearest)
 # The largest product of two integers of 8 bits less their zero points.
 _LARGEST_PRODUCT = 255 * 255
 _INT32_LIMIT = 1 << 31
+# Room is left above a gate's sum over the last output for that over the input, which has 16 bits.
+_GATE_LIMIT = _INT32_LIMIT - (1 << 16)
 
 
 def check_op(network: Network, op: Op) -> None:
@@ -64,7 +69,7 @@ def check_op(network: Network, op: Op) -> None:
         _check_eight_bits(network, op, [*inputs, result])
     if isinstance(op, Elementwise):
         _check_broadcast(network, op, *inputs)
-    if isinstance(op, Mean | Pad | Slice | Transpose | ResizeNearest):
+    if isinstance(op, Lstm | Mean | Pad | Slice | Transpose | ResizeNearest):
         _check_three_axes(network, op, inputs[0])
     if isinstance(op, _MOVES):
         for source in inputs:
@@ -241,6 +246,85 @@ def _check_softmax(network: Network, op: Softmax, inputs: list[Tensor], result: 
         )
 
 
+def _check_lstm(network: Network, op: Lstm, inputs: list[Tensor], result: Tensor) -> None:
+    place = f"layer {op.name}"
+    for name, array, dtype, ndim in (
+        ("weight", op.weight, np.int8, 3),
+        ("recurrent", op.recurrent, np.int8, 3),
+        ("bias", op.bias, np.int32, 2),
+        ("gate_multiplier", op.gate_multiplier, np.int32, 2),
+        ("gate_shift", op.gate_shift, np.int32, 2),
+    ):
+        check_array(network, place, name, array, dtype, ndim)
+    cells, source = op.bias.shape[1], inputs[0].shape
+    found = (op.weight.shape, op.recurrent.shape, op.bias.shape, source[1])
+    if found != ((4, cells, source[2]), (4, cells, cells), (4, cells), 1):
+        raise _fail(
+            network,
+            op,
+            f"has weights {op.weight.shape} and {op.recurrent.shape} and biases {op.bias.shape} "
+            f"for {source}.",
+            "Give it four gates, a signal (steps, 1, features), and as many outputs as cells.",
+        )
+    for array in (op.weight, op.recurrent):
+        if array.min() < -127:
+            raise _fail(network, op, "has a weight of -128.", "Keep weights in -127..127.")
+    if not 0 <= op.cell_bits <= MOST_CELL_BITS or not 0 <= op.clip < 1 << 15:
+        raise _fail(
+            network,
+            op,
+            f"has a state of {op.cell_bits} bits before the point, within {op.clip}.",
+            f"Give it 0 to {MOST_CELL_BITS} bits, and at most {(1 << 15) - 1}.",
+        )
+    _check_gates(network, op, inputs[0], result)
+    _check_factors(network, op, op.requantize)
+    if op.requantize.multiplier.shape != (1,) or op.requantize.shift.max() > 0:
+        raise _fail(
+            network, op, "has an output scale below 2^-30.", "Widen the range of the output."
+        )
+    check_clamp(network, op, op.requantize, result)
+
+
+def _check_factors(network: Network, op: Op, step: Requantize) -> None:
+    for name, array in (("multiplier", step.multiplier), ("shift", step.shift)):
+        check_array(network, f"layer {op.name}", name, array, np.int32, 1)
+    if step.multiplier.shape != step.shift.shape or not multipliers_in_range(step):
+        raise _fail(
+            network,
+            op,
+            f"has the multipliers {step.multiplier.tolist()} and shifts {step.shift.tolist()}.",
+            "Make them with tinykit.network.requantize.quantize_multiplier.",
+        )
+
+
+def _check_gates(network: Network, op: Lstm, source: Tensor, result: Tensor) -> None:
+    """No gate's sum leaves 32 bits, shifted or not."""
+    if op.gate_multiplier.shape != (2, 4) or op.gate_shift.shape != (2, 4):
+        raise _fail(
+            network,
+            op,
+            f"has {op.gate_multiplier.shape} multipliers.",
+            "Give it two for each gate.",
+        )
+    for which, (rows, bias, x) in enumerate(
+        ((op.weight, op.bias, source), (op.recurrent, np.zeros_like(op.bias), result))
+    ):
+        step = Requantize(op.gate_multiplier[which], op.gate_shift[which], result.zero_point, 127)
+        _check_factors(network, op, step)
+        widest = abs(x.zero_point) + 128
+        bound = np.abs(bias.astype(np.int64)) + widest * np.abs(rows.astype(np.int64)).sum(axis=2)
+        left = np.where(step.multiplier == 0, 0, np.maximum(step.shift, 0))
+        # Floats only compare here, and they are exact for what could pass.
+        worst = np.ldexp(bound.astype(np.float64), left[:, None])
+        if worst.max() > _GATE_LIMIT:
+            raise _fail(
+                network,
+                op,
+                f"has a gate whose sum can reach {worst.max():.4g}, beyond 32 bits.",
+                "Use fewer inputs, or smaller scales for them and the weights.",
+            )
+
+
 def _check_pad(network: Network, op: Pad, inputs: list[Tensor], result: Tensor) -> None:
     whole = len(op.padding) == 6 and all(0 <= pad <= 0xFFFF for pad in op.padding)
     if not whole or not -128 <= op.value <= 127:
@@ -317,6 +401,7 @@ _OWN: dict[type[Op], Callable[..., None]] = {
     Lookup: _check_lookup,
     Mean: _check_mean,
     Softmax: _check_softmax,
+    Lstm: _check_lstm,
     Pad: _check_pad,
     Slice: _check_slice,
     Concat: _check_concat,
