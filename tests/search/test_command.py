@@ -47,8 +47,16 @@ def test_the_page_has_every_network_and_baseline(folder: Path, tmp_path: Path) -
     home = tmp_path / "search"
     shutil.copytree(folder, home)
     forest = {"name": "5 trees <of> 6", "flash": 3000, "macro_f1": 0.5}
-    (home / "baselines.json").write_text(json.dumps([forest]))
-    assert CliRunner().invoke(app, ["search", "show", str(home)]).exit_code == 0
+    better = {"name": "best", "flash": 10**6, "macro_f1": 1.1, "computed": True}
+    (home / "baselines.json").write_text(json.dumps([forest, better]))
+    done = CliRunner().invoke(app, ["search", "show", str(home)])
+    assert done.exit_code == 0
+    assert "ms at 64 MHz" in done.output
+    words = " ".join(done.output.split())
+    # What beats all of them is named beside those that the forest does not beat.
+    for row in load_front(home):
+        by = "best, memory computed" if row["macro_f1"] >= 0.5 else "5 trees <of> 6"
+        assert f"{row['folder']} ({row['memory']:,} bytes) is beaten by {by}" in words
     page = (home / "search.html").read_text()
     assert page.count("<svg") == 4
     assert page.count("5 trees &lt;of&gt; 6: 50.00 %") == 1

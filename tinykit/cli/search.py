@@ -15,6 +15,7 @@ from tinykit.errors import TinykitError
 from tinykit.front import climbing
 
 if TYPE_CHECKING:
+    from tinykit.boards import Board
     from tinykit.search.workers import Workers
 
 app = typer.Typer(
@@ -125,32 +126,47 @@ def _workers(cluster: str | None, count: int | None) -> Iterator[Workers]:
 
 
 def _show(folder: Path, *, as_json: bool) -> None:
-    from tinykit.search.har import load_front
+    from tinykit.boards import load_board
+    from tinykit.search.baselines import beaten_by, load_baselines
+    from tinykit.search.har import load_front, load_settings
     from tinykit.search.page import write_page
 
-    rows = load_front(folder)
+    rows, board = load_front(folder), load_board(load_settings(folder).board)
     page = write_page(folder)
     if as_json:
         show_json({"folder": folder, "front": rows})
         return
-    show_front(f"Front of {folder}, best of validation", rows)
+    show_front(f"Front of {folder}, best of validation", rows, board)
+    for one in beaten_by(rows, load_baselines(folder)):
+        more = "no more" if one.smaller else "more"
+        show(
+            f"{one.folder} ({one.memory:,} bytes) is beaten by {one.by.title} "
+            f"({one.by.memory:,.0f} bytes, {more} memory)"
+        )
     show(f"pictures: [bold]{page}[/bold]")
     show(f"networks: [bold]{folder}/pareto[/bold]   next: tinykit generate {folder}/pareto/...")
 
 
-def show_front(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def show_front(title: str, rows: Sequence[Mapping[str, Any]], board: Board) -> None:
     """A table of networks by memory; a star marks what is best among all with less memory."""
+    from tinykit.search.page import MOST_MS, milliseconds
+
+    times = [milliseconds(row, board) for row in rows]
     starred = {row["folder"] for row in climbing(rows, lambda row: float(row["macro_f1"]))}
     lines = [
         (
             f"{row['folder']} {'*' if row['folder'] in starred else ''}",
             f"{100 * row['macro_f1']:.2f} %",
             *(row[key] for key in ("memory", "weights", "arena", "flash", "instructions")),
+            None if ms is None else f"{ms:.3g}{' !' if ms > MOST_MS else ''}",
         )
-        for row in rows
+        for row, ms in zip(rows, times, strict=True)
     ]
     columns = ("network", "macro F1", "weights\n+ arena", "weights", "arena", "flash")
-    show_table(title, (*columns, "predicted\ninstructions"), lines)
+    clock = f"ms at {board.clock_hz / 1e6:.0f} MHz,\nestimated"
+    show_table(title, (*columns, "predicted\ninstructions", clock), lines)
+    if any(ms is not None and ms > MOST_MS for ms in times):
+        show(f"! above {MOST_MS:g} ms")
 
 
 def _show_bits(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

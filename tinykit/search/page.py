@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tinykit import __version__
-from tinykit.boards import load_board
+from tinykit.boards import Board, load_board
 from tinykit.emulators.measure import estimate
-from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.report import plots
 from tinykit.report.document import Cloud, Spot
 from tinykit.report.render import page_template
+from tinykit.search.baselines import beaten_by, load_baselines
 from tinykit.search.har import load_front, load_settings
 from tinykit.search.mixed import load_rows
 
-PAGE, BASELINES = "search.html", "baselines.json"
+PAGE = "search.html"
+# Milliseconds within which an inference is wanted, after Daghero et al. (arXiv:2209.00839).
+MOST_MS = 16.0
 Row = Mapping[str, Any]
 
 
@@ -36,7 +37,8 @@ def write_page(folder: Path) -> Path:
     board = load_board(settings.board)
     one = estimate(1, board)
     nanojoules = 0.0 if one is None else one.joules * 1e9
-    mixed, others = load_rows(folder), _baselines(folder / BASELINES)
+    mixed, baselines = load_rows(folder), load_baselines(folder)
+    others = [Spot(one.title, one.flash, 100 * one.macro_f1) for one in baselines]
 
     def clouds(cost: Callable[[Row], float], beside: Iterable[Spot] = ()) -> list[Cloud]:
         found = [("one precision", front), ("bits of each layer", mixed)]
@@ -49,7 +51,9 @@ def write_page(folder: Path) -> Path:
         plots=plots,
         settings=settings,
         board=board,
-        front=front,
+        front=[{**row, "ms": milliseconds(row, board)} for row in front],
+        most_ms=MOST_MS,
+        beaten=beaten_by(front, baselines),
         mixed=mixed,
         others=others,
         pictures=[
@@ -67,20 +71,12 @@ def write_page(folder: Path) -> Path:
     return folder / PAGE
 
 
+def milliseconds(row: Row, board: Board) -> float | None:
+    """Time of an inference on `board`, an estimate; None on the host, where none is made."""
+    found = estimate(row["instructions"], board)
+    return None if found is None else 1e3 * found.seconds
+
+
 def _spot(row: Row, cost: Callable[[Row], float]) -> Spot:
     name = row["folder"] if "folder" in row else f"{row['point']:05d} {row['way']}"
     return Spot(name, cost(row), 100 * row["macro_f1"])
-
-
-def _baselines(path: Path) -> list[Spot]:
-    if not path.exists():
-        return []
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return [Spot(str(r["name"]), float(r["flash"]), 100 * float(r["macro_f1"])) for r in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TinykitError(
-            f"the file is broken: {error}.",
-            where=path,
-            remedy="Write it again with `python benchmarks/har_baselines.py DATA --out FILE`.",
-        ) from error
