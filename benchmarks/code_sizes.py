@@ -427,10 +427,10 @@ def _mains() -> Iterator[tuple[str, tuple[App, Network, Vectors]]]:
             if one.frontend is not None or not clips:
                 vectors = _vectors(one, count, clips)
                 yield SELF_TEST.main_variant(one, vectors), (SELF_TEST, one, vectors)
-    heard = _listening(har_cnn(widths=(2,)), Imu())
     for bus in BUSES:
-        streaming, none = ImuStream(SENSORS["lsm6dso"], 1, 1, bus), _vectors(heard, 0, 0)
-        yield streaming.main_variant(heard, none), (streaming, heard, none)
+        for heard in (_listening(one, Imu()) for one in (har_cnn(widths=(2,)), adaptive)):
+            streaming, none = ImuStream(SENSORS["lsm6dso"], 1, 1, bus), _vectors(heard, 0, 0)
+            yield streaming.main_variant(heard, none), (streaming, heard, none)
     for task in TASKS.values():
         app, none = Mlperf(task), _vectors(network, 0, 0)
         yield app.main_variant(network, none), (app, network, none)

@@ -18,7 +18,7 @@ from tinykit.emulators.resd import Recording
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.sensors import as_sensed
-from tinykit.streaming import Decision, Stream
+from tinykit.streaming import Decision
 from tinykit.workflow import Firmware, is_project, open_firmware
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def expect(
             remedy="Take more seconds.",
         )
     sensed = as_sensed(samples[:, : frontend.channels], scale, app.sensor)
-    stream = Stream(network, frontend, hop=app.hop, smooth=app.smooth)
-    return sensed, tuple(stream.push(sensed))
+    return sensed, tuple(app.twin(network).push(sensed))
 
 
 def replay(
@@ -121,7 +120,7 @@ def replay(
         TinykitError: the project is of another app or has no run; Renode is missing; the firmware
             crashes, hangs or reports an error.
     """
-    app, network = _app_of(firmware), _network_of(firmware)
+    app, network = _app_of(firmware), firmware.network
     sensed, expected = expect(network, app, samples, scale)
     frontend = app.frontend(network)
     hertz = app.sensor.rate_for(frontend.rate)[1]
@@ -149,6 +148,7 @@ def _decision(record: Record) -> Decision:
         record["smoothed"],
         tuple(record["scores"]),
         int(record["features"], 16),
+        record.get("exit"),
     )
 
 
@@ -167,7 +167,8 @@ def open_stream(project: Path) -> Firmware:
         )
     firmware = open_firmware(project, None)
     _app_of(firmware)
-    _network_of(firmware)
+    # Raises where there is nothing to compare with.
+    _ = firmware.network
     return firmware
 
 
@@ -187,13 +188,3 @@ def _app_of(firmware: Firmware) -> ImuStream:
             remedy=f"Generate with --sensor {RENODE_SENSOR} --bus {RENODE_BUS}.",
         )
     return app
-
-
-def _network_of(firmware: Firmware) -> Network:
-    if firmware.run is None:
-        raise TinykitError(
-            "the project does not lie in its run's folder, so Python has nothing to compare with.",
-            where=firmware.directory,
-            remedy="Generate it without --out.",
-        )
-    return firmware.run.network

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu
-from tinykit.network import Network, interpret
+from tinykit.network import Network, interpret, run_adaptive
 
 MOST_VOTES = 255
 
@@ -31,6 +31,8 @@ class Decision:
         smoothed: the majority of the last labels.
         scores: the integer logits, one a class.
         features: CRC-32 of the window's features.
+        exit: the exit that the network took, its number of exits where it ran to the end; None
+            where it has none.
     """
 
     index: int
@@ -38,6 +40,7 @@ class Decision:
     smoothed: int
     scores: tuple[int, ...]
     features: int
+    exit: int | None = None
 
 
 class Majority:
@@ -71,13 +74,20 @@ class Stream:
         frontend: what turns a sample into features, in whose steps samples come.
         hop: samples from the start of a window to the start of the next.
         smooth: how many decisions the majority is of.
+        mode: in which a network with exits runs, by its name; "" for the first.
+
+    Attributes:
+        mode_number: which of the network's modes that is; 0 where it has none.
 
     Raises:
-        TinykitError: hop or smooth is out of range.
+        TinykitError: hop or smooth is out of range, or there is no such mode.
     """
 
-    def __init__(self, network: Network, frontend: Imu, *, hop: int, smooth: int = 1) -> None:
+    def __init__(
+        self, network: Network, frontend: Imu, *, hop: int, smooth: int = 1, mode: str = ""
+    ) -> None:
         self._network, self._frontend = network, frontend
+        self.mode_number = _mode_number(network, mode)
         self._hop = _within("hop", hop, 65535)
         self._majority = Majority(smooth)
         self._ring: deque[NDArray[np.int8]] = deque(maxlen=frontend.rows)
@@ -96,10 +106,18 @@ class Stream:
                 windows.append(np.stack(self._ring)[:, None, :])
         if not windows:
             return []
-        scores = interpret(self._network, np.stack(windows))
-        return [self._decide(x, y) for x, y in zip(windows, scores, strict=True)]
+        features = np.stack(windows)
+        if not self._network.exits:
+            scores = interpret(self._network, features)
+            return [self._decide(x, y, None) for x, y in zip(features, scores, strict=True)]
+        mode = self._network.operating_modes[self.mode_number]
+        scores, left = run_adaptive(self._network, features, mode)
+        found = zip(features, scores, left.tolist(), strict=True)
+        return [self._decide(x, y, at) for x, y, at in found]
 
-    def _decide(self, features: NDArray[np.int8], scores: NDArray[np.int8]) -> Decision:
+    def _decide(
+        self, features: NDArray[np.int8], scores: NDArray[np.int8], left: int | None
+    ) -> Decision:
         label = int(np.argmax(scores))
         decision = Decision(
             index=self._windows,
@@ -107,9 +125,23 @@ class Stream:
             smoothed=self._majority.push(label),
             scores=tuple(scores.tolist()),
             features=zlib.crc32(features.tobytes()),
+            exit=left,
         )
         self._windows += 1
         return decision
+
+
+def _mode_number(network: Network, name: str) -> int:
+    names = [mode.name for mode in network.operating_modes]
+    if not name:
+        return 0
+    if name not in names:
+        raise TinykitError(
+            f"there is no mode {name!r}.",
+            where=f"network {network.name}",
+            remedy=f"Choose of {', '.join(names)}." if names else "It has no exits: give no mode.",
+        )
+    return names.index(name)
 
 
 def _within(name: str, value: int, most: int) -> int:

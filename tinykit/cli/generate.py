@@ -74,6 +74,9 @@ def generate(
     bus: Annotated[
         BusName, typer.Option(help="With --app stream: how the sensor is wired.")
     ] = BusName.SPI,
+    mode: Annotated[
+        str, typer.Option(help="With --app stream: of a network with exits; the first.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Generate a complete project: plan the arena, pack the weights, render the C.
@@ -96,7 +99,7 @@ def generate(
         vectors=vectors,
         clips=clips,
         flash_budget=flash,
-        app=_stream(opened, sensor, hop, smooth, bus)
+        app=_stream(opened, sensor, hop, smooth, bus, mode)
         if app is AppName.STREAM
         else _app(app, task, energy),
     )
@@ -141,13 +144,13 @@ def generate(
     show(f"project: [bold]{firmware.directory}[/bold]{following}")
 
 
-def _stream(run: Run, sensor: str, hop: int | None, smooth: int, bus: str) -> App:
+def _stream(run: Run, sensor: str, hop: int | None, smooth: int, bus: str, mode: str) -> App:
     """The streaming app that the options describe; raises if there is no such sensor."""
     from tinykit.codegen.stream import ImuStream
     from tinykit.sensors import find_sensor
 
     rows = run.network.tensor(run.network.input).shape[0]
-    return ImuStream(find_sensor(sensor), hop or max(1, rows // 2), smooth, bus)
+    return ImuStream(find_sensor(sensor), hop or max(1, rows // 2), smooth, bus, mode)
 
 
 def _app(name: AppName, task: str | None, energy: bool) -> App:

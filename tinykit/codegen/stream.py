@@ -36,12 +36,15 @@ class ImuStream:
             is less than their length.
         smooth: how many decisions a majority is of; 1 smooths nothing.
         bus: how the sensor is wired: "spi" or "i2c".
+        mode: in which a network with exits runs, by its name; "" for the first, which runs to the
+            end.
     """
 
     sensor: Sensor
     hop: int
     smooth: int = 1
     bus: str = BUSES[0]
+    mode: str = ""
 
     name = "stream"
     embeds = False
@@ -50,7 +53,7 @@ class ImuStream:
     @property
     def sources(self) -> tuple[str, ...]:
         """Windows and votes, the driver and its bus."""
-        sensors = ("lsm6dsx", f"bus_{self.bus}", "status")
+        sensors = ("lsm6dsx", "bus", f"bus_{self.bus}", "status")
         own = ("stream/window.c", "stream/majority.c")
         return (*own, *(f"sensors/{name}.c" for name in sensors))
 
@@ -84,7 +87,7 @@ class ImuStream:
             )
         frontend = self.frontend(network)
         self.sensor.rate_for(frontend.rate)
-        Stream(network, frontend, hop=self.hop, smooth=self.smooth)
+        self.twin(network)
         for tensor in (network.tensor(network.input), network.tensor(network.output)):
             if tensor.bits == 1:
                 raise TinykitError(
@@ -96,6 +99,15 @@ class ImuStream:
     def frontend(self, network: Network) -> Imu:
         """The network's own, in the sensor's steps."""
         return frontend_for(network, self.sensor)
+
+    def twin(self, network: Network) -> Stream:
+        """What decides as the firmware does.
+
+        Raises:
+            TinykitError: a number is out of range, or the network has no such mode.
+        """
+        frontend = self.frontend(network)
+        return Stream(network, frontend, hop=self.hop, smooth=self.smooth, mode=self.mode)
 
     def files(self, network: Network, board: Board, vectors: Vectors) -> dict[str, str]:
         """main.c, and its numbers in stream.c."""
@@ -110,6 +122,8 @@ class ImuStream:
             "hertz": hertz,
             "wait": min(1_000_000, math.floor(min(self.hop, _GATHERED) / hertz * 1e6)),
             "ring_bytes": frontend.rows * frontend.channels,
+            "exits": bool(network.exits),
+            "mode": self.twin(network).mode_number,
         }
         return {
             "main.c": render_template("stream_main.c.j2", **context),
@@ -117,8 +131,8 @@ class ImuStream:
         }
 
     def main_variant(self, network: Network, vectors: Vectors | None) -> str:
-        """By the bus."""
-        return f"{self.name} {self.bus}"
+        """By the bus and exits."""
+        return " ".join([self.name, self.bus, *["exits"] * bool(network.exits)])
 
     def main_data(self, network: Network, board: Board) -> list[Datum]:
         """Texts of the first record."""
@@ -140,6 +154,7 @@ class ImuStream:
             "hop": self.hop,
             "smooth": self.smooth,
             "bus": self.bus,
+            "mode": self.mode,
         }
 
 
@@ -150,4 +165,5 @@ def stream_of(description: dict[str, Any]) -> ImuStream:
         int(description["hop"]),
         int(description["smooth"]),
         description["bus"],
+        description["mode"],
     )
