@@ -428,10 +428,10 @@ def _mains() -> Iterator[tuple[str, tuple[App, Network, Vectors]]]:
             if one.frontend is not None or not clips:
                 vectors = _vectors(one, count, clips)
                 yield SELF_TEST.main_variant(one, vectors), (SELF_TEST, one, vectors)
-    heard = _listening(har_cnn(widths=(2,)), Imu())
     for bus in BUSES:
-        streaming, none = ImuStream(SENSORS["lsm6dso"], 1, 1, bus), _vectors(heard, 0, 0)
-        yield streaming.main_variant(heard, none), (streaming, heard, none)
+        for heard in (_listening(one, Imu()) for one in (har_cnn(widths=(2,)), adaptive)):
+            streaming, none = ImuStream(SENSORS["lsm6dso"], 1, 1, bus), _vectors(heard, 0, 0)
+            yield streaming.main_variant(heard, none), (streaming, heard, none)
     source = Builder(np.random.default_rng(0), Analog().output_shape, name="bits")
     bits = _listening(source.conv(2, (3, 3)).mean().build(), Analog())
     sleeping = BitStream(1, 1, 1, 0)

@@ -527,7 +527,7 @@ def counts_with_exits(network: Network, layers: Sequence[Layer], core: Core) -> 
     for one in exits_at(network, layers):
         checked[one.last] = checked[one.last] | open_counts(classes)
         for index in range(one.head, one.last + 1):
-            closed[index] = closed_counts(classes, first=index == one.head)
+            closed[index] = closed_counts(first=index == one.head)
     return [*closed, *checked]
 
 

@@ -19,7 +19,7 @@ from tinykit.emulators.resd import Recording
 from tinykit.errors import TinykitError
 from tinykit.files import write_atomic
 from tinykit.sensors import as_sensed
-from tinykit.streaming import Decision, Stream
+from tinykit.streaming import Decision
 from tinykit.workflow import Firmware, is_project, open_firmware
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def expect(
             remedy="Take more seconds.",
         )
     sensed = as_sensed(samples[:, : frontend.channels], scale, app.sensor)
-    stream = Stream(network, frontend, hop=app.hop, smooth=app.smooth)
-    return sensed, tuple(stream.push(sensed))
+    return sensed, tuple(app.twin(network).push(sensed))
 
 
 def replay(
@@ -126,7 +125,7 @@ def replay(
         TinykitError: the project is of another app or has no run; Renode is missing; the firmware
             crashes, hangs or reports an error.
     """
-    app, network = app_of(firmware), network_of(firmware)
+    app, network = app_of(firmware), firmware.network
     if not isinstance(app, ImuStream) or app.bus != RENODE_BUS or app.sensor.id != RENODE_SENSOR:
         raise TinykitError(
             "Renode has no such inertial sensor on that bus.",
@@ -161,6 +160,7 @@ def decision_of(record: Record) -> Decision:
         record["smoothed"],
         tuple(record["scores"]),
         int(record["features"], 16),
+        record.get("exit"),
     )
 
 
@@ -179,7 +179,8 @@ def open_stream(project: Path) -> Firmware:
         )
     firmware = open_firmware(project, None)
     app_of(firmware)
-    network_of(firmware)
+    # Raises where there is nothing to compare with.
+    _ = firmware.network
     return firmware
 
 
@@ -197,18 +198,3 @@ def app_of(firmware: Firmware) -> ImuStream | BitStream:
             remedy="Generate it with --app stream.",
         )
     return stream_of(description)
-
-
-def network_of(firmware: Firmware) -> Network:
-    """The network of the project's run.
-
-    Raises:
-        TinykitError: the project lies elsewhere.
-    """
-    if firmware.run is None:
-        raise TinykitError(
-            "the project does not lie in its run's folder, so Python has nothing to compare with.",
-            where=firmware.directory,
-            remedy="Generate it without --out.",
-        )
-    return firmware.run.network

@@ -24,7 +24,7 @@ from tinykit.errors import TinykitError
 from tinykit.frontends import Analog
 from tinykit.network import Network
 from tinykit.network.packing import pack_bits
-from tinykit.replay import Replay, app_of, decision_of, network_of
+from tinykit.replay import Replay, app_of, decision_of
 from tinykit.streaming import Capture, Decision
 from tinykit.workflow import Firmware
 
@@ -113,7 +113,7 @@ def replay_bits(
         TinykitError: the project is of another app or has no run; there is no emulator; the
             firmware crashes, hangs or reports an error.
     """
-    app, network = app_of(firmware), network_of(firmware)
+    app, network = app_of(firmware), firmware.network
     if not isinstance(app, BitStream):
         raise TinykitError(
             "this firmware reads no comparators.",

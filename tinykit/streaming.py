@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu
-from tinykit.network import Network, interpret
+from tinykit.network import Network, interpret, run_adaptive
 
 MOST_VOTES = 255
 
@@ -33,6 +33,8 @@ class Decision:
         smoothed: the majority of the last labels.
         scores: the integer logits, one a class.
         features: CRC-32 of the window's features.
+        exit: the exit that the network took, its number of exits where it ran to the end; None
+            where it has none.
     """
 
     index: int
@@ -40,6 +42,7 @@ class Decision:
     smoothed: int
     scores: tuple[int, ...]
     features: int
+    exit: int | None = None
 
 
 class Majority:
@@ -74,13 +77,20 @@ class Stream:
         frontend: what turns a sample into features, in whose steps samples come.
         hop: samples from the start of a window to the start of the next.
         smooth: how many decisions the majority is of.
+        mode: in which a network with exits runs, by its name; "" for the first.
+
+    Attributes:
+        mode_number: which of the network's modes that is; 0 where it has none.
 
     Raises:
-        TinykitError: hop or smooth is out of range.
+        TinykitError: hop or smooth is out of range, or there is no such mode.
     """
 
-    def __init__(self, network: Network, frontend: Imu, *, hop: int, smooth: int = 1) -> None:
-        self._decider, self._frontend = _Decider(network, smooth), frontend
+    def __init__(
+        self, network: Network, frontend: Imu, *, hop: int, smooth: int = 1, mode: str = ""
+    ) -> None:
+        self._decider, self._frontend = _Decider(network, smooth, mode), frontend
+        self.mode_number = self._decider.mode_number
         self._hop = _within("hop", hop, 65535)
         self._ring: deque[NDArray[np.int8]] = deque(maxlen=frontend.rows)
         self._left = frontend.rows
@@ -187,8 +197,9 @@ class Capture:
 class _Decider:
     """Classifies windows, numbers and smooths the decisions."""
 
-    def __init__(self, network: Network, smooth: int) -> None:
+    def __init__(self, network: Network, smooth: int, mode: str = "") -> None:
         self._network, self._majority = network, Majority(smooth)
+        self.mode_number = _mode_number(network, mode)
         self._windows = 0
 
     def forget(self) -> None:
@@ -199,10 +210,18 @@ class _Decider:
         """Windows of features, each of the network's input shape, to decisions."""
         if not windows:
             return []
-        scores = interpret(self._network, np.stack(windows))
-        return [self._one(x, y) for x, y in zip(windows, scores, strict=True)]
+        features = np.stack(windows)
+        if not self._network.exits:
+            scores = interpret(self._network, features)
+            return [self._one(x, y, None) for x, y in zip(features, scores, strict=True)]
+        mode = self._network.operating_modes[self.mode_number]
+        scores, left = run_adaptive(self._network, features, mode)
+        found = zip(features, scores, left.tolist(), strict=True)
+        return [self._one(x, y, at) for x, y, at in found]
 
-    def _one(self, features: NDArray[np.int8], scores: NDArray[np.int8]) -> Decision:
+    def _one(
+        self, features: NDArray[np.int8], scores: NDArray[np.int8], left: int | None
+    ) -> Decision:
         label = int(np.argmax(scores))
         decision = Decision(
             index=self._windows,
@@ -210,9 +229,23 @@ class _Decider:
             smoothed=self._majority.push(label),
             scores=tuple(scores.tolist()),
             features=zlib.crc32(features.tobytes()),
+            exit=left,
         )
         self._windows += 1
         return decision
+
+
+def _mode_number(network: Network, name: str) -> int:
+    names = [mode.name for mode in network.operating_modes]
+    if not name:
+        return 0
+    if name not in names:
+        raise TinykitError(
+            f"there is no mode {name!r}.",
+            where=f"network {network.name}",
+            remedy=f"Choose of {', '.join(names)}." if names else "It has no exits: give no mode.",
+        )
+    return names.index(name)
 
 
 def _within(name: str, value: int, most: int, *, least: int = 1) -> int:

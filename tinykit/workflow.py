@@ -53,6 +53,21 @@ class Firmware:
     metadata: dict[str, Any]
     run: Run | None
 
+    @property
+    def network(self) -> Network:
+        """The network of its run.
+
+        Raises:
+            TinykitError: it lies in no run folder.
+        """
+        if self.run is None:
+            raise TinykitError(
+                "the project lies in no run folder, so Python has nothing to compare with.",
+                where=self.directory,
+                remedy="Generate it without --out, or name the run folder and --board instead.",
+            )
+        return self.run.network
+
 
 def is_project(path: Path) -> bool:
     """Whether `path` is a folder that `tinykit generate` wrote."""
@@ -355,7 +370,7 @@ def run_firmware(
         tick()
         streamed = _stream(firmware, session, clips, tick) if clips is not None else []
         moded = None
-        if features is not None and (network := _network_of(firmware)).exits:
+        if features is not None and (network := firmware.network).exits:
             moded = run_modes(session, network, features, tick)
         session.quit()
         marks = session.marks()
@@ -376,20 +391,10 @@ def run_firmware(
     return result
 
 
-def _network_of(firmware: Firmware) -> Network:
-    if firmware.run is None:
-        raise TinykitError(
-            "the project lies in no run folder, so there is nothing to compare recordings with.",
-            where=firmware.directory,
-            remedy="Name the run folder and --board instead.",
-        )
-    return firmware.run.network
-
-
 def _stream(firmware: Firmware, session: Session, clips: Samples, tick: Tick) -> list[ClipResult]:
     from tinykit.network import interpret
 
-    network = _network_of(firmware)
+    network = firmware.network
     frontend = from_config(network.frontend or {})
     features = frontend.integer(clips.x)
     expected = interpret(network, features)

@@ -38,7 +38,7 @@ tk_status tk_model_observe(const int8_t *features, int8_t *scores, tk_model_obse
     tk_model.load(&tk_model, features);
     const tk_status status = run_layers(observer, context);
     if (status == TK_OK) {
-        tk_model.store(&tk_model, scores);
+        tk_model.store(&tk_model, tk_model.output, scores);
     }
     return status;
 }

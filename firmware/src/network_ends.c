@@ -26,10 +26,10 @@ void tk_network_load(const tk_network *network, const int8_t *features)
     }
 }
 
-void tk_network_store(const tk_network *network, int8_t *scores)
+void tk_network_store(const tk_network *network, const void *logits, int8_t *scores)
 {
-    if (scores != network->output) {
-        memcpy(scores, network->output, network->outputs);
+    if (scores != logits) {
+        memcpy(scores, logits, network->outputs);
     }
 }
 
@@ -38,7 +38,7 @@ void tk_network_pack(const tk_network *network, const int8_t *features)
     tk_pack(features, network->pixels, network->channels, network->in_bits, network->input);
 }
 
-void tk_network_unpack(const tk_network *network, int8_t *scores)
+void tk_network_unpack(const tk_network *network, const void *logits, int8_t *scores)
 {
-    tk_unpack_pixel(network->output, network->outputs, network->out_bits, scores);
+    tk_unpack_pixel(logits, network->outputs, network->out_bits, scores);
 }

@@ -1,48 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // The walk over the layers of a network with exits.
 #include <stdbool.h>
-#include <string.h>
 
 #include "tinykit/exits.h"
 #include "tinykit/marks.h"
 #include "tinykit/network.h"
-#include "tinykit/packing.h"
 
 static uint32_t mode_in_use;
 static uint32_t exit_taken;
 
-// Whether any inference may leave at an exit with these thresholds.
-static bool is_open(const uint8_t *thresholds)
+// Whether to leave with `scores` at an exit with this threshold, or row of thresholds.
+static bool is_enough(uint32_t threshold, const void *logits, int8_t *scores)
 {
-    const uint8_t *end = thresholds + tk_model_exits.each;
-    while (thresholds != end && *thresholds == TK_NEVER) {
-        ++thresholds;
-    }
-    return thresholds != end;
-}
-
-// Whether to leave with `scores`.
-static bool is_enough(const uint8_t *thresholds, const int8_t *scores)
-{
+    tk_model.store(&tk_model, logits, scores);
     uint32_t best = 0;
-    int32_t next = INT8_MIN;
-    for (uint32_t i = 1; i < tk_model.outputs; ++i) {
-        if (scores[i] > scores[best]) {
-            next = scores[best];
+    int32_t most = INT8_MIN, next = INT8_MIN;
+    for (uint32_t i = 0; i < tk_model.outputs; ++i) {
+        const int32_t score = scores[i];
+        if (score > most) {
+            next = most;
+            most = score;
             best = i;
-        } else if (scores[i] > next) {
-            next = scores[i];
+        } else if (score > next) {
+            next = score;
         }
     }
-    const uint32_t threshold = thresholds[tk_model_exits.each == 1 ? 0 : best];
-    return threshold != TK_NEVER && scores[best] - next >= (int32_t)threshold;
+    if (tk_model_exits.rows != NULL) {
+        threshold = tk_model_exits.rows[threshold * tk_model.outputs + best];
+    }
+    return threshold != TK_NEVER && most - next >= (int32_t)threshold;
 }
 
 // Takes the output, unless an exit was taken or a layer failed.
 static tk_status finished(tk_status status, int8_t *scores)
 {
     if (status == TK_OK && exit_taken == tk_model_exits.count) {
-        tk_model.store(&tk_model, scores);
+        tk_model.store(&tk_model, tk_model.output, scores);
     }
     return status;
 }
@@ -53,32 +46,32 @@ static tk_status run_marked(int8_t *scores)
 {
     const tk_layer *end = tk_model.layers + tk_model.count;
     const tk_exit *exit = tk_model_exits.exits;
-    const uint8_t *thresholds = tk_model_exits.thresholds;
-    thresholds += mode_in_use * tk_model_exits.count * tk_model_exits.each;
-    bool skips = false, leaves = false;
+    const uint8_t *threshold = tk_model_exits.thresholds + mode_in_use * tk_model_exits.count;
+    bool runs = true;
     tk_mark_begin();
-    for (const tk_layer *layer = tk_model.layers; layer != end && !leaves; ++layer) {
+    exit_taken = 0;
+    for (const tk_layer *layer = tk_model.layers; layer != end; ++layer) {
         if (layer == exit->head) {
-            skips = !is_open(thresholds);
+            runs = *threshold != TK_NEVER;
         }
-        const tk_status status = skips ? TK_OK : layer->run(layer);
+        const tk_status status = runs ? layer->run(layer) : TK_OK;
         if (status != TK_OK) {
             return status;
         }
         if (layer == exit->last) {
-            if (!skips) {
-                tk_model_exits.store(exit->logits, scores);
-                leaves = is_enough(thresholds, scores);
+            if (runs && is_enough(*threshold, exit->logits, scores)) {
+                end = layer + 1;
+            } else {
+                ++exit_taken;
             }
-            skips = false;
-            exit += !leaves;
-            thresholds += tk_model_exits.each;
+            runs = true;
+            ++exit;
+            ++threshold;
         }
         if (layer->bytes != 0) {
             tk_mark_layer();
         }
     }
-    exit_taken = (uint32_t)(exit - tk_model_exits.exits);
     return TK_OK;
 }
 
@@ -155,14 +148,4 @@ __attribute__((weak)) uint32_t tk_mode_policy(uint32_t battery_percent)
 tk_status tk_follow_battery(uint32_t battery_percent)
 {
     return tk_set_mode(tk_mode_policy(battery_percent));
-}
-
-void tk_exit_store(const void *logits, int8_t *scores)
-{
-    memcpy(scores, logits, tk_model.outputs);
-}
-
-void tk_exit_unpack(const void *logits, int8_t *scores)
-{
-    tk_unpack_pixel(logits, tk_model.outputs, tk_model.out_bits, scores);
 }

@@ -14,7 +14,7 @@ from tinykit.boards import load_board
 from tinykit.boards.elf import read_sizes
 from tinykit.boards.platformio import build
 from tinykit.codegen import HostModel, estimate_size, generate, make_vectors
-from tinykit.codegen.exits import ExitCosts, exits_at, threshold_table
+from tinykit.codegen.exits import ExitCosts, exits_at, thresholds_of
 from tinykit.codegen.hostlib import WARNINGS
 from tinykit.codegen.isa import ISAS, Isa
 from tinykit.codegen.plan import lay_out
@@ -87,9 +87,24 @@ def test_heads_lie_where_they_can_be_left_out() -> None:
 
 
 def test_thresholds_are_one_an_exit_where_no_class_differs() -> None:
-    assert threshold_table(adaptive_cnn()).shape == (6, 2, 6)
     same = replace(adaptive_cnn(), modes=adaptive_cnn().modes[::2])
-    assert threshold_table(same).shape == (3, 2, 1)
+    held = thresholds_of(same)
+    assert held.table.tolist()[0] == [NEVER, NEVER]
+    assert (held.table.shape, held.rows.size) == ((3, 2), 0)
+
+
+def test_rows_that_modes_share_are_there_once() -> None:
+    modes = (
+        Mode("full", ((NEVER,), (NEVER,))),
+        Mode("a", ((1, 2, 3, 4, 5, 6), (NEVER,))),
+        Mode("b", ((7,), (1, 2, 3, 4, 5, 6))),
+    )
+    held = thresholds_of(replace(adaptive_cnn(), modes=modes))
+    assert held.table.tolist() == [[NEVER, NEVER], [0, NEVER], [1, 0]]
+    assert held.rows.tolist() == [[1, 2, 3, 4, 5, 6], [7] * 6]
+    many = tuple(Mode(f"m{i}", ((i, 0, 0, 0, 0, 0), (i, 1, 0, 0, 0, 0))) for i in range(128))
+    with pytest.raises(TinykitError, match="256 different thresholds"):
+        thresholds_of(replace(adaptive_cnn(), modes=(modes[0], *many)))
 
 
 def test_the_cost_of_each_exit_by_hand() -> None:

@@ -22,10 +22,11 @@ from tinykit.data.hapt import find
 from tinykit.data.places import search_roots
 from tinykit.errors import TinykitError
 from tinykit.frontends import Imu
-from tinykit.network import Network, interpret
+from tinykit.network import Mode, Network, exit_logits, interpret
+from tinykit.network.exits import margins
 from tinykit.network.sample import adaptive_cnn, har_cnn
 from tinykit.sensors import SENSORS, as_sensed
-from tinykit.streaming import Majority, Stream
+from tinykit.streaming import Majority
 
 SENSOR = SENSORS["lsm6dso"]
 OTHER_WORDS, LATE, OVERRUN, STRANGER, SILENT, STUCK = 1, 2, 4, 8, 16, 32
@@ -66,11 +67,14 @@ def without_gyroscope() -> Network:
 
 def told(app: ImuStream, net: Network, samples: NDArray[np.int16]) -> list[dict[str, object]]:
     """What the firmware must say of the windows."""
-    stream = Stream(net, app.frontend(net), hop=app.hop, smooth=app.smooth)
+    stream = app.twin(net)
+    left = {"mode": stream.mode_number} if net.exits else {}
     return [
         {
             **{"t": "decision", "i": one.index, "class": one.label, "smoothed": one.smoothed},
             **{"features": f"{one.features:08x}", "scores": list(one.scores)},
+            **left,
+            **({} if one.exit is None else {"exit": one.exit}),
         }
         for one in stream.push(samples)
     ]
@@ -106,6 +110,31 @@ def test_the_firmware_decides_what_python_decides(
     assert [int(str(one["features"]), 16) for one in records[2:]] == [
         zlib.crc32(one.tobytes()) for one in features
     ]
+
+
+def test_exits_and_mode_are_said_and_are_those_of_python(feed: Feed) -> None:
+    net = attach_frontend(adaptive_cnn(steps=128), "har")
+    # A middling margin at each exit, so that some windows leave and others go on.
+    logits = exit_logits(net, windows(net, ImuStream(SENSOR, 32)))[:-1]
+    middle = np.median(margins(logits), axis=1).astype(int)
+    mode = Mode("some", tuple((int(one) + 1,) for one in middle))
+    net = replace(net, modes=(net.modes[0], mode))
+    for name, number in (("", 0), ("some", 1)):
+        app = ImuStream(SENSOR, 32, 3, mode=name)
+        records, status = feed(net, app, recording())
+        assert status == 0
+        assert records[2:] == told(app, net, recording())
+        assert {one["mode"] for one in records[2:]} == {number}
+        taken = {one["exit"] for one in records[2:]}
+        assert taken == {2} if number == 0 else len(taken) > 1
+    with pytest.raises(TinykitError, match="no mode 'other'"):
+        ImuStream(SENSOR, 32, mode="other").check(net, load_board("nrf52840dk"))
+
+
+def windows(net: Network, app: ImuStream) -> NDArray[np.int8]:
+    """Features of the recording's windows."""
+    starts = range(0, 1500 - 127, app.hop)
+    return app.frontend(net).integer(np.stack([recording()[i : i + 128] for i in starts]))
 
 
 def test_words_that_make_no_sample_are_left_out(feed: Feed) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tinykit.cli.output import BoardOption, JsonOption, RunArgument, show, show_json, show_table
+from tinykit.errors import TinykitError
 
 if TYPE_CHECKING:
     from tinykit.codegen.apps import App
@@ -95,6 +96,9 @@ def generate(
             "uart for emulators. The first of them by default."
         ),
     ] = None,
+    mode: Annotated[
+        str, typer.Option(help="With inertial sensors: of a network with exits; the first.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Generate a complete project: plan the arena, pack the weights, render the C.
@@ -117,7 +121,7 @@ def generate(
         vectors=vectors,
         clips=clips,
         flash_budget=flash,
-        app=_stream(opened, sensor, hop, smooth, silence, lead, bus)
+        app=_stream(opened, sensor, hop, smooth, silence, lead, bus, mode)
         if app is AppName.STREAM
         else _app(app, task, energy),
     )
@@ -170,11 +174,12 @@ def _stream(
     silence: int | None,
     lead: int | None,
     bus: BusName | None,
+    mode: str,
 ) -> App:
     """The streaming app that the options describe.
 
     Raises:
-        TinykitError: there is no such sensor, or it cannot be wired so.
+        TinykitError: there is no such sensor, or it cannot be wired so, or takes no mode.
     """
     from tinykit.codegen.bit_stream import SOURCES, BitStream
     from tinykit.codegen.stream import BUSES, ImuStream
@@ -189,8 +194,14 @@ def _stream(
     if sensor is None:
         quarter = max(1, rows // 4)
         before = rows // 4 if lead is None else lead
+        if mode:
+            raise TinykitError(
+                "comparators take no mode.",
+                where="--mode",
+                remedy="Leave it out; the network runs in its first.",
+            )
         return BitStream(step, smooth, silence or quarter, before, wired)
-    return ImuStream(sensor, step, smooth, wired)
+    return ImuStream(sensor, step, smooth, wired, mode)
 
 
 def _app(name: AppName, task: str | None, energy: bool) -> App:

@@ -120,6 +120,8 @@ class BitStream(SensorStream):
             "row_bytes": row_bytes,
             "ring_bytes": analog.rows * row_bytes,
             "depth": _DEPTH,
+            # One runs in its first mode, to its end.
+            "exits": False,
         }
         return {
             "main.c": render_template("bits_main.c.j2", **context),
@@ -166,4 +168,5 @@ def stream_of(description: dict[str, Any]) -> ImuStream | BitStream:
     hop, smooth, bus = int(description["hop"]), int(description["smooth"]), description["bus"]
     if description["sensor"] == COMPARATORS:
         return BitStream(hop, smooth, int(description["silence"]), int(description["lead"]), bus)
-    return ImuStream(SENSORS[description["sensor"]], hop, smooth, bus)
+    sensor = SENSORS[description["sensor"]]
+    return ImuStream(sensor, hop, smooth, bus, description["mode"])

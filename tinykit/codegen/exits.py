@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tinykit.codegen.cost import CostModel
 from tinykit.codegen.counts import Counts
 from tinykit.codegen.layer import Layer
-from tinykit.network import Exit, Mode, Network
+from tinykit.errors import TinykitError
+from tinykit.network import NEVER, Exit, Mode, Network
 from tinykit.network.exits import Heads
 
 # What runs any network, below firmware/src, besides the walk over its layers.
@@ -52,13 +53,45 @@ def exits_at(network: Network, layers: Sequence[Layer]) -> tuple[ExitAt, ...]:
     return tuple(found)
 
 
-def threshold_table(network: Network) -> NDArray[np.uint8]:
-    """Thresholds of all modes: uint8 (modes, exits, 1), or (modes, exits, classes) if some differ
-    by class."""
+@dataclass(frozen=True)
+class Thresholds:
+    """Thresholds of all modes as firmware has them.
+
+    Attributes:
+        table: uint8 (modes, exits): the threshold of an exit or, where there are rows, the number
+            of the row that holds one a class; NEVER where no inference leaves.
+        rows: uint8 (rows, classes), each once; none where no mode has a threshold for each class.
+    """
+
+    table: NDArray[np.uint8]
+    rows: NDArray[np.uint8]
+
+
+def thresholds_of(network: Network) -> Thresholds:
+    """Thresholds of a network's modes, rows that several share being there once.
+
+    Raises:
+        TinykitError: there are too many different rows to number.
+    """
     modes = network.operating_modes
     each = max(len(row) for mode in modes for row in mode.thresholds)
-    rows = [[np.broadcast_to(row, each) for row in mode.thresholds] for mode in modes]
-    return np.array(rows, np.uint8)
+    if each == 1:
+        plain = np.array([mode.thresholds for mode in modes], np.uint8)
+        return Thresholds(plain[:, :, 0], np.zeros((0, 1), np.uint8))
+    numbers: dict[tuple[int, ...], int] = {(NEVER,) * each: NEVER}
+    table = [
+        [numbers.setdefault((row * each)[:each], len(numbers) - 1) for row in mode.thresholds]
+        for mode in modes
+    ]
+    if len(numbers) > NEVER + 1:
+        raise TinykitError(
+            f"its modes have {len(numbers) - 1} different thresholds by class, firmware at most "
+            f"{NEVER}.",
+            where=f"network {network.name}",
+            remedy="`tinykit tune --modes` keeps fewer.",
+        )
+    rows = [row for row, number in numbers.items() if number != NEVER]
+    return Thresholds(np.array(table, np.uint8), np.array(rows, np.uint8))
 
 
 @dataclass(frozen=True)
@@ -92,7 +125,7 @@ def exit_costs(network: Network, layers: Sequence[Layer], model: CostModel) -> E
     predicted = [model.predict(layer) for layer in layers]
     classes = len(network.labels)
     check = model.of_counts(open_counts(classes))
-    closed = [model.of_counts(closed_counts(classes, first=first)) for first in (True, False)]
+    closed = [model.of_counts(closed_counts(first=first)) for first in (True, False)]
     if None in (check, *closed, *predicted):
         return None
     costs, (gone, skipped) = np.array(predicted, np.float64), np.array(closed, np.float64)
@@ -113,10 +146,9 @@ def open_counts(classes: int) -> Counts:
     return {"tk_exits": {"checks": 1, "values": classes}}
 
 
-def closed_counts(thresholds: int, *, first: bool) -> Counts:
+def closed_counts(*, first: bool) -> Counts:
     """Turns in place of a layer that need not run; the first of a head finds that out."""
-    looked = {"closed": 1, "thresholds": thresholds} if first else {}
-    return {"tk_exits": {"skipped": 1, **looked}}
+    return {"tk_exits": {"skipped": 1, **({"closed": 1} if first else {})}}
 
 
 def inference_cost(network: Network, layers: Sequence[Layer], model: CostModel) -> float | None:

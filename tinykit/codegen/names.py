@@ -15,6 +15,7 @@ _TAKEN = frozenset({
     "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
     "union", "unsigned", "void", "volatile", "while", "asm", "main", "bool", "true", "false",
     "status", "arena", "listener", "features", "scores", "layers", "exits", "thresholds",
+    "threshold_rows",
 })
 # fmt: on
 

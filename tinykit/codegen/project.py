@@ -208,16 +208,17 @@ def _layer_metadata(
     network: Network, layer: Layer, plan: MemoryPlan, model: CostModel | None
 ) -> dict[str, Any]:
     x, y = network.tensor(layer.inputs[0]), network.tensor(layer.op.output)
+    parts, ace = layer.parts or (layer,), network.ace_by_op()
     return {
         "index": layer.index,
         "name": layer.op.name,
-        "op": " + ".join(type(part.op).__name__ for part in layer.parts or (layer,)),
+        "op": " + ".join(type(part.op).__name__ for part in parts),
         "kernel": layer.function,
         "input": {"tensor": x.name, "shape": list(x.shape), "bits": x.bits},
         "output": {"tensor": y.name, "shape": list(y.shape), "bits": y.bits},
         "weight_bits": layer.weight_bits,
         "macs": layer.macs,
-        "ace": layer.macs * layer.weight_bits * x.bits,
+        "ace": sum(ace.get(part.op.name, 0) for part in parts),
         "predicted": None if model is None else _rounded(model.predict(layer)),
         "weight_bytes": layer.weight_bytes,
         "table_bytes": layer.table_bytes,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tinykit import __version__
 from tinykit.codegen.constants import HeldConstant, constants_of
 from tinykit.codegen.datum import Datum
-from tinykit.codegen.exits import exits_at, threshold_table
+from tinykit.codegen.exits import exits_at, thresholds_of
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, Scaling, tensor_bytes
 from tinykit.codegen.names import c_string, short_name, unique_identifiers
@@ -398,7 +398,10 @@ def model_data(network: Network, layers: Sequence[Layer], plan: MemoryPlan) -> l
         ]
     data.append(Datum("layers", "tk_layer", _calls(layers)))
     if network.exits:
-        data.append(Datum("thresholds", "uint8_t", threshold_table(network).size))
+        kept = thresholds_of(network)
+        data.append(Datum("thresholds", "uint8_t", kept.table.size))
+        if kept.rows.size:
+            data.append(Datum("threshold_rows", "uint8_t", kept.rows.size))
         data.append(Datum("exits", "tk_exit", len(network.exits) + 1))
         data.append(Datum("tk_model_exits", "tk_exits", None))
     data.append(Datum("tk_model", "tk_network", None))
@@ -414,8 +417,6 @@ def model_functions(network: Network, layers: Sequence[Layer]) -> set[str]:
     wide = {end: network.tensor(end).bits == 8 for end in (network.input, network.output)}
     found = {"tk_network_load" if wide[network.input] else "tk_network_pack"}
     found.add("tk_network_store" if wide[network.output] else "tk_network_unpack")
-    if network.exits:
-        found.add("tk_exit_store" if wide[network.output] else "tk_exit_unpack")
     for layer in layers:
         found |= {f"{one.function}_run" for one in layer.calls or (layer,)}
         found |= {part.function for part in layer.parts[1:]}
@@ -506,12 +507,13 @@ def _exit_views(
 def _threshold_view(network: Network) -> dict[str, Any] | None:
     if not network.exits:
         return None
-    table = threshold_table(network)
-    rows = [
-        {"comment": short_name(mode.name), "rows": table_rows(map(str, row.reshape(-1).tolist()))}
-        for mode, row in zip(network.operating_modes, table, strict=True)
+    held = thresholds_of(network)
+    modes = [
+        {"comment": short_name(mode.name), "row": ", ".join(map(str, row))}
+        for mode, row in zip(network.operating_modes, held.table.tolist(), strict=True)
     ]
-    return {"each": table.shape[2], "count": table.size, "modes": rows}
+    rows = [", ".join(map(str, row)) for row in held.rows.tolist()]
+    return {"count": held.table.size, "modes": modes, "rows": rows, "held": held.rows.size}
 
 
 def _mode_views(network: Network) -> list[dict[str, Any]]:

@@ -54,17 +54,20 @@ class ImuStream(SensorStream):
             is less than their length.
         smooth: how many decisions a majority is of; 1 smooths nothing.
         bus: how the sensor is wired: "spi" or "i2c".
+        mode: in which a network with exits runs, by its name; "" for the first, which runs to the
+            end.
     """
 
     sensor: Sensor
     hop: int
     smooth: int = 1
     bus: str = BUSES[0]
+    mode: str = ""
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Windows and votes, the driver and its bus."""
-        sensors = ("lsm6dsx", f"bus_{self.bus}", "status")
+        sensors = ("lsm6dsx", "bus", f"bus_{self.bus}", "status")
         own = ("stream/window.c", "stream/majority.c")
         return (*own, *(f"sensors/{name}.c" for name in sensors))
 
@@ -93,7 +96,7 @@ class ImuStream(SensorStream):
             )
         frontend = self.frontend(network)
         self.sensor.rate_for(frontend.rate)
-        Stream(network, frontend, hop=self.hop, smooth=self.smooth)
+        self.twin(network)
         for tensor in (network.tensor(network.input), network.tensor(network.output)):
             if tensor.bits == 1:
                 raise TinykitError(
@@ -105,6 +108,15 @@ class ImuStream(SensorStream):
     def frontend(self, network: Network) -> Imu:
         """The network's own, in the sensor's steps."""
         return frontend_for(network, self.sensor)
+
+    def twin(self, network: Network) -> Stream:
+        """What decides as the firmware does.
+
+        Raises:
+            TinykitError: a number is out of range, or the network has no such mode.
+        """
+        frontend = self.frontend(network)
+        return Stream(network, frontend, hop=self.hop, smooth=self.smooth, mode=self.mode)
 
     def files(self, network: Network, board: Board, vectors: Vectors) -> dict[str, str]:
         """main.c, and its numbers in stream.c."""
@@ -119,6 +131,8 @@ class ImuStream(SensorStream):
             "hertz": hertz,
             "wait": min(1_000_000, math.floor(min(self.hop, _GATHERED) / hertz * 1e6)),
             "ring_bytes": frontend.rows * frontend.channels,
+            "exits": bool(network.exits),
+            "mode": self.twin(network).mode_number,
         }
         return {
             "main.c": render_template("stream_main.c.j2", **context),
@@ -126,8 +140,8 @@ class ImuStream(SensorStream):
         }
 
     def main_variant(self, network: Network, vectors: Vectors | None) -> str:
-        """By the bus."""
-        return f"{self.name} {self.bus}"
+        """By the bus and exits."""
+        return " ".join([self.name, self.bus, *["exits"] * bool(network.exits)])
 
     def tables(self, network: Network) -> dict[str, list[Datum]]:
         """The ring and the votes, and the struct that names them."""
@@ -144,4 +158,5 @@ class ImuStream(SensorStream):
             "hop": self.hop,
             "smooth": self.smooth,
             "bus": self.bus,
+            "mode": self.mode,
         }

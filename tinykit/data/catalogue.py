@@ -77,11 +77,25 @@ def load_dataset(name: str, *, root: Path | None = None, **options: Any) -> Data
                 remedy="Name the folder that has one folder per label.",
             )
         return module.load(root, **options)
-    place = _place(module, root)
-    if place is None:
-        raise _missing(manifest, root)
+    place = place_of(name, root)
     require_good_packs(manifest, place)
     return module.load(place, licence=manifest.licence, citation=manifest.citation, **options)
+
+
+def place_of(name: str, root: Path | None = None) -> Path:
+    """The first folder of those that are looked in that holds a data set.
+
+    Args:
+        name: one of `NAMES` but "folder".
+        root: as for `load_dataset`.
+
+    Raises:
+        TinykitError: there is no such set, or no such folder.
+    """
+    place = _place(_module(name), root)
+    if place is None:
+        raise _missing(load_manifest(name), root)
+    return place
 
 
 def dataset_infos() -> list[DatasetInfo]:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from tinykit.data.csvfile import read_numbers
 from tinykit.data.dataset import IMU_CHANNELS, IMU_SCALE, Dataset
 from tinykit.data.inertial import InertialSet, Recording, imu_int16
-from tinykit.data.places import search_roots
 from tinykit.errors import TinykitError
 
 RATE = 50
@@ -96,15 +95,11 @@ def recordings() -> list[Recording]:
     Raises:
         TinykitError: none has.
     """
-    roots = search_roots()
-    for place in map(find, roots):
-        if place is not None:
-            return _read(place)
-    raise TinykitError(
-        "no HAPT recordings here.",
-        where=roots[0],
-        remedy="`tinykit datasets` says how to get them.",
-    )
+    from tinykit.data.catalogue import place_of
+
+    place = find(place_of("hapt"))
+    assert place is not None
+    return _read(place)
 
 
 def recording_of(subject: str) -> Recording:

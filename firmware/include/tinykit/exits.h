@@ -11,7 +11,8 @@
 #include "tinykit/layer.h"
 #include "tinykit/status.h"
 
-// A threshold that no margin reaches; where an exit has no other, its own layers do not run.
+// A threshold that no margin reaches; in place of a row's number, an exit that is closed: it has no
+// other threshold, and its own layers do not run.
 #define TK_NEVER 255u
 
 typedef struct {
@@ -25,11 +26,10 @@ typedef struct {
     // In the order in which they come, closed by one of null pointers, and how many before that.
     const tk_exit *exits;
     uint32_t count;
-    // Modes, and the thresholds of each, exit by exit: `each` an exit, which is one or one a class.
-    uint32_t modes, each;
-    const uint8_t *thresholds;
-    // Takes logits to integers of 8 bits: tk_exit_store or tk_exit_unpack.
-    void (*store)(const void *logits, int8_t *scores);
+    // How many modes there are, and for each, exit by exit, its threshold; or, where `rows` is not
+    // null, the number of the row that has its thresholds, one a class. Rows differ.
+    uint32_t modes;
+    const uint8_t *thresholds, *rows;
 } tk_exits;
 
 // The exits of this firmware's network; generated.
@@ -53,9 +53,5 @@ uint32_t tk_mode_policy(uint32_t battery_percent);
 
 // Sets the mode that the policy names; call it whenever the charge was measured.
 tk_status tk_follow_battery(uint32_t battery_percent);
-
-// Copies logits of 8 bits, and unpacks narrower ones.
-void tk_exit_store(const void *logits, int8_t *scores);
-void tk_exit_unpack(const void *logits, int8_t *scores);
 
 #endif

@@ -18,8 +18,9 @@ struct tk_network {
     uint32_t count;
     // Puts integers from outside to the input: tk_network_load or tk_network_pack.
     void (*load)(const tk_network *network, const int8_t *features);
-    // Takes integers from the output: tk_network_store or tk_network_unpack.
-    void (*store)(const tk_network *network, int8_t *scores);
+    // Takes integers from logits as they lie in memory, those of the output or of an exit:
+    // tk_network_store or tk_network_unpack.
+    void (*store)(const tk_network *network, const void *logits, int8_t *scores);
     // The first layer's input and the last one's output, as they lie in memory.
     void *input;
     const void *output;
@@ -61,12 +62,12 @@ int8_t *tk_model_input(void);
 // The text of number `index` in tk_model_layer_names or tk_model_class_names, which has more.
 const char *tk_model_name(const char *names, uint32_t index);
 
-// Copies values of 8 bits to the input and from the output.
+// Copies values of 8 bits to the input and from logits.
 void tk_network_load(const tk_network *network, const int8_t *features);
-void tk_network_store(const tk_network *network, int8_t *scores);
+void tk_network_store(const tk_network *network, const void *logits, int8_t *scores);
 
-// Packs values of fewer bits into the input, and unpacks them from the output.
+// Packs values of fewer bits into the input, and unpacks them from logits.
 void tk_network_pack(const tk_network *network, const int8_t *features);
-void tk_network_unpack(const tk_network *network, int8_t *scores);
+void tk_network_unpack(const tk_network *network, const void *logits, int8_t *scores);
 
 #endif

@@ -27,16 +27,23 @@ const char *tk_sensor_status_text(tk_sensor_status status);
 // A bus to registers of 8 bits that are numbered and follow one another. `device` is the address of
 // a sensor on I2C, 7 bits, and its chip select on SPI.
 typedef struct {
-    // Reads `count` registers, at least 1, from number `first` on.
-    tk_sensor_status (*read)(uint8_t device, uint8_t first, uint8_t *values, size_t count);
-    // Writes one register.
-    tk_sensor_status (*write)(uint8_t device, uint8_t number, uint8_t value);
+    // A port's function: see below.
+    int (*transfer)(uint8_t device, const uint8_t *out, size_t out_count, uint8_t *in,
+                    size_t in_count);
+    // What is added to a register's number to read it.
+    uint8_t read_flag;
 } tk_bus;
 
 // By tk_port_i2c_transfer.
 extern const tk_bus tk_bus_i2c;
 // By tk_port_spi_transfer; bit 7 of the first byte says whether to read.
 extern const tk_bus tk_bus_spi;
+
+// Reads `count` registers, at least 1, from number `first` on.
+tk_sensor_status tk_bus_read(const tk_bus *bus, uint8_t device, uint8_t first, uint8_t *values,
+                             size_t count);
+// Writes one register.
+tk_sensor_status tk_bus_write(const tk_bus *bus, uint8_t device, uint8_t number, uint8_t value);
 
 // Ports that have such a bus implement its transfer, and tk_port_sleep; port.h has the rest.
 

@@ -15,6 +15,8 @@ typedef struct {
     tk_lsm6dsx_params sensor;
     // Microseconds to sleep where the sensor has no more samples.
     uint32_t wait;
+    // The mode that a network with exits starts in.
+    uint32_t mode;
     // The last window's rows, and the last votes.
     int8_t *ring;
     uint8_t *votes;

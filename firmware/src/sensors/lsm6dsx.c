@@ -45,9 +45,9 @@ static bool has_gyroscope(const tk_lsm6dsx_params *params)
 static tk_sensor_status reset(const tk_bus *bus, uint8_t device)
 {
     uint8_t value = SOFTWARE_RESET;
-    tk_sensor_status status = bus->write(device, CTRL3_C, SOFTWARE_RESET);
+    tk_sensor_status status = tk_bus_write(bus, device, CTRL3_C, SOFTWARE_RESET);
     for (uint32_t reads = 0; status == TK_SENSOR_OK && reads < RESET_READS; ++reads) {
-        status = bus->read(device, CTRL3_C, &value, 1);
+        status = tk_bus_read(bus, device, CTRL3_C, &value, 1);
         if ((value & SOFTWARE_RESET) == 0) {
             return status;
         }
@@ -71,7 +71,7 @@ static tk_sensor_status configure(const tk_bus *bus, const tk_lsm6dsx_params *pa
     };
     tk_sensor_status status = TK_SENSOR_OK;
     for (size_t i = 0; i < sizeof settings / sizeof *settings && status == TK_SENSOR_OK; ++i) {
-        status = bus->write(params->device, settings[i][0], settings[i][1]);
+        status = tk_bus_write(bus, params->device, settings[i][0], settings[i][1]);
     }
     return status;
 }
@@ -81,7 +81,7 @@ tk_sensor_status tk_lsm6dsx_start(const tk_bus *bus, const tk_lsm6dsx_params *pa
 {
     uint8_t identity = 0;
     state->have = 0;
-    tk_sensor_status status = bus->read(params->device, WHO_AM_I, &identity, 1);
+    tk_sensor_status status = tk_bus_read(bus, params->device, WHO_AM_I, &identity, 1);
     if (status == TK_SENSOR_OK && identity != params->identity) {
         status = TK_SENSOR_ERR_IDENTITY;
     }
@@ -120,7 +120,7 @@ tk_sensor_status tk_lsm6dsx_read(const tk_bus *bus, const tk_lsm6dsx_params *par
 {
     uint8_t fill[2];
     *taken = 0;
-    tk_sensor_status status = bus->read(params->device, FIFO_STATUS1, fill, sizeof fill);
+    tk_sensor_status status = tk_bus_read(bus, params->device, FIFO_STATUS1, fill, sizeof fill);
     if (status == TK_SENSOR_OK && (fill[1] & OVERRUN) != 0) {
         status = TK_SENSOR_ERR_OVERRUN;
     }
@@ -130,7 +130,7 @@ tk_sensor_status tk_lsm6dsx_read(const tk_bus *bus, const tk_lsm6dsx_params *par
     for (unsigned words = fill[0] | (fill[1] & COUNT_HIGH) << 8; words != 0 && *taken < room;
          --words) {
         uint8_t word[WORD_BYTES];
-        status = bus->read(params->device, FIFO_DATA_OUT_TAG, word, sizeof word);
+        status = tk_bus_read(bus, params->device, FIFO_DATA_OUT_TAG, word, sizeof word);
         if (status != TK_SENSOR_OK) {
             return status;
         }
