@@ -113,8 +113,10 @@ def test_the_firmware_decides_what_python_decides(
 
 
 def test_exits_and_mode_are_said_and_are_those_of_python(feed: Feed) -> None:
-    net = attach_frontend(adaptive_cnn(steps=128), "har")
-    # A middling margin at each exit, so that some windows leave and others go on.
+    # Of most seeds, random weights answer the same to everything.
+    made = adaptive_cnn(rng=np.random.default_rng(1), widths=(8, 12), steps=128)
+    net = attach_frontend(made, "har")
+    # A middling margin, so that some windows leave and others go on.
     logits = exit_logits(net, windows(net, ImuStream(SENSOR, 32)))[:-1]
     middle = np.median(margins(logits), axis=1).astype(int)
     mode = Mode("some", tuple((int(one) + 1,) for one in middle))
@@ -126,7 +128,7 @@ def test_exits_and_mode_are_said_and_are_those_of_python(feed: Feed) -> None:
         assert records[2:] == told(app, net, recording())
         assert {one["mode"] for one in records[2:]} == {number}
         taken = {one["exit"] for one in records[2:]}
-        assert taken == {2} if number == 0 else len(taken) > 1
+        assert taken == ({0, 1} if number else {1})
     with pytest.raises(TinykitError, match="no mode 'other'"):
         ImuStream(SENSOR, 32, mode="other").check(net, load_board("nrf52840dk"))
 
