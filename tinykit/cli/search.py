@@ -17,6 +17,9 @@ from tinykit.front import climbing
 if TYPE_CHECKING:
     from tinykit.search.workers import Workers
 
+# The longest inference of Daghero et al. (arXiv:2209.00839).
+_LONG_MS = 16.0
+
 app = typer.Typer(
     cls=Commands,
     help="Find networks by trying many: architecture first, then bits of each layer.",
@@ -159,12 +162,18 @@ def show_front(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
             f"{row['folder']} {'*' if row['folder'] in starred else ''}",
             f"{100 * row['macro_f1']:.2f} %",
             *(row[key] for key in ("memory", "weights", "arena", "flash", "instructions")),
-            None if row["estimated_ms"] is None else f"{row['estimated_ms']:.3g} ms",
+            _latency(row["estimated_ms"]),
         )
         for row in rows
     ]
     columns = ("network", "macro F1", "weights\n+ arena", "weights", "arena", "flash")
     show_table(title, (*columns, "predicted\ninstructions", "estimated\nlatency"), lines)
+
+
+def _latency(milliseconds: float | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return f"{milliseconds:.3g} ms{' !' if milliseconds > _LONG_MS else ''}"
 
 
 def _show_bits(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
