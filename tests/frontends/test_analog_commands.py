@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,13 @@ import pytest
 from sound_clips import voices
 from typer.testing import CliRunner
 
+from tests.streaming.listening import network, speech, write_run
 from tinykit.cli import app
+from tinykit.errors import TinykitError
 from tinykit.frontends import Analog
-from tinykit.frontends.analog import render_netlist
+from tinykit.frontends.analog import Tolerances, render_netlist
 from tinykit.report.frontend_plots import recording
+from tinykit.yields import simulate
 
 
 def _wav(path: Path, x: np.ndarray) -> Path:
@@ -98,3 +102,35 @@ def test_bad_input_of_the_commands_is_named(tmp_path: Path) -> None:
         done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
         assert done.exit_code == 1
         assert says in done.stderr
+
+
+def test_units_of_exact_parts_are_as_good_as_the_nominal_one() -> None:
+    net = network()
+    data = speech().part("test")
+    exact = Tolerances(
+        **dict.fromkeys(("resistor", "capacitor", "resistor_ppm", "capacitor_ppm"), 0.0),
+        **dict.fromkeys(("gain_bandwidth_spread", "noise", "offset", "microphone_db"), 0.0),
+        gain_bandwidth=np.inf,
+        supply=(1.0, 1.0),
+    )
+    found = simulate(net, data.x[:40], data.y[:40], units=2, tolerances=exact)
+    assert found.units == (found.nominal,) * 2
+    assert found.gains[1.0] == found.nominal
+    assert set(found.rounded) == {"a DAC of 8 bits", "dividers of E96"}
+    strayed = simulate(net, data.x[:40], data.y[:40], units=2, tolerances=Tolerances(offset=0.05))
+    assert strayed.units != found.units
+    with pytest.raises(TinykitError, match="no analog parts"):
+        simulate(replace(net, frontend=None), data.x, data.y, units=2, tolerances=exact)
+
+
+def test_yield_of_a_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    words = ["frontend", "yield", str(tmp_path / "run"), "--units", "2", "--clips", "10"]
+    done = CliRunner().invoke(app, [*words, "--accuracy", "0", "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["clips"], len(told["units"]), told["yield"]) == (10, 2, 1.0)
+    assert told["mean"] == pytest.approx(sum(told["units"]) / 2)
+    done = CliRunner().invoke(app, [*words[:3], "--units", "0"])
+    assert done.exit_code == 1
+    assert "--units 0" in done.output

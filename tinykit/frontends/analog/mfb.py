@@ -62,9 +62,11 @@ class Mfb:
         pair that is left. To first order the centre falls by Q f0 / gain_bandwidth of itself.
 
         Args:
-            gain_bandwidth: Hz, one or (filters,).
+            gain_bandwidth: Hz, one or (filters,); infinite for ideal op-amps.
         """
         ideal = self.ideal()
+        if np.isinf(gain_bandwidth).all():
+            return ideal
         w0, pole = 2.0 * np.pi * ideal.centre, 2.0 * np.pi * np.asarray(gain_bandwidth)
         width = w0 / ideal.quality
         # The poles: s^2 + width s + w0^2 + (s / pole) (s^2 + noise s + w0^2) = 0.
