@@ -109,8 +109,8 @@ def probabilities(network: Network, scene: Scene) -> tuple[FloatArray, FloatArra
     found = []
     with progress() as bar:
         task = bar.add_task(network.name, total=len(scene.sound), note="")
-        for sound in scene.sound:
-            features = whole.integer(sound[None])[0]
+        # All at once, as the recursions of a circuit go sample by sample.
+        for features in whole.integer(scene.sound):
             windows = np.stack([features[i : i + rows] for i in first])
             parts = [windows[i : i + _BATCH] for i in range(0, len(windows), _BATCH)]
             logits = np.concatenate([interpret(network, one) for one in parts])
