@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 Int8Array = NDArray[np.int8]
 Int16Array = NDArray[np.int16]
 FloatArray = NDArray[np.float64]
+Part = Literal["train", "validation", "test"]
 
 _BATCH = 256
+_PARTS: tuple[Part, ...] = ("train", "validation", "test")
 _NEAR_SILENT_SHARE = 0.1
 _TWO_NOISES_SHARE = 0.3
 _NOISE_SPEED = 0.25
@@ -92,15 +94,8 @@ def make_features(dataset: Dataset, frontend: Ear, augment: Any, *, seed: int) -
         seed: of the variants.
     """
     train = dataset.part("train")
-    key = {
-        "clips": _digest(dataset.x, dataset.y, dataset.split),
-        "frontend": frontend.to_config(),
-    }
-    plain = cached(
-        f"features-{dataset.name}",
-        key,
-        lambda: {p: frontend.integer(dataset.part(p).x) for p in ("train", "validation", "test")},
-    )
+    key = _key(dataset, frontend)
+    plain = heard(dataset, frontend)
     bank = plain["train"][None]
     if isinstance(augment, SpeechAugment) and augment.bank:
         waves = {k: v for k, v in asdict(augment).items() if k in _WAVEFORM_KEYS}
@@ -120,6 +115,25 @@ def make_features(dataset: Dataset, frontend: Ear, augment: Any, *, seed: int) -
         test_y=dataset.part("test").y,
         scale=frontend.scale,
     )
+
+
+def heard(
+    dataset: Dataset, frontend: Ear, parts: tuple[Part, ...] = _PARTS
+) -> dict[str, Int8Array]:
+    """Features of parts by name, from the cache where they were made before."""
+    some = {} if parts == _PARTS else {"parts": list(parts)}
+    return cached(
+        f"features-{dataset.name}",
+        _key(dataset, frontend) | some,
+        lambda: {part: frontend.integer(dataset.part(part).x) for part in parts},
+    )
+
+
+def _key(dataset: Dataset, frontend: Ear) -> dict[str, Any]:
+    return {
+        "clips": _digest(dataset.x, dataset.y, dataset.split),
+        "frontend": frontend.to_config(),
+    }
 
 
 _WAVEFORM_KEYS = ("bank", "shift_ms", "noise", "snr_db", "gain_db", "speed")

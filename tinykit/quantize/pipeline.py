@@ -356,13 +356,17 @@ class Work:
         return replace(rest, frontend=self.ear.with_thresholds(thresholds).to_config())
 
     def features_of(self, network: Network) -> Features:
-        """What the Network's own front end gives: the features, or bits where it learned them."""
+        """What the Network's own front end gives: the features, or bits where it learned them.
+
+        Bits are those of the validation and test parts only.
+        """
         from tinykit.frontends import from_config
-        from tinykit.quantize.bank import make_features
+        from tinykit.quantize.bank import heard
 
         if self.ear is self.frontend or network.frontend is None:
             return self.features
-        return make_features(self.dataset, from_config(network.frontend), None, seed=0)
+        parts = heard(self.dataset, from_config(network.frontend), ("validation", "test"))
+        return replace(self.features, validation=parts["validation"], test=parts["test"])
 
     def calibration(self) -> NDArray[np.float32]:
         """Training features, variants mixed, in reals."""
