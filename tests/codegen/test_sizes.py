@@ -142,8 +142,7 @@ def test_the_networks_of_the_benchmark_take_what_was_said(
 @pytest.mark.parametrize("frontend", [Mfcc(), LogMel(), Analog()])
 @pytest.mark.parametrize("board_id", ["microbit", "mps2_an386", "mps3_an547", "hifive1"])
 def test_a_front_end_takes_what_was_said(tmp_path: Path, board_id: str, frontend: Frontend) -> None:
-    shape = (frontend.c_constants()["rows"], frontend.c_constants()["row_length"], 1)
-    builder = Builder(np.random.default_rng(0), shape, name="listening")
+    builder = Builder(np.random.default_rng(0), frontend.output_shape, name="listening")
     builder.conv(4, (3, 3), stride=(2, 2)).mean()
     network = with_frontend(builder.dense(3, relu=False).build(), frontend)
     _check(tmp_path, network, load_board(board_id), _vectors(network, 1, 1))
