@@ -11,7 +11,7 @@ from tinykit.emulators.scripts import render_emulation
 from tinykit.resources import resource_dir
 
 _SHARED = ("src/crc.c", "src/marks.c", "src/record.c")
-_HEADERS = ("crc.h", "marks.h", "record.h", "sensor.h")
+_HEADERS = ("crc.h", "lines.h", "marks.h", "record.h", "sensor.h")
 
 
 def write_project(board: Board, folder: Path, **defines: str) -> Path:
