@@ -25,7 +25,11 @@ __all__ = ["KINDS", "Analog", "Frontend", "Imu", "LogMel", "Mfcc", "from_config"
 
 
 class Frontend(Protocol):
-    """What every front end offers; real feature = `scale * (int8 - zero_point)`."""
+    """What every front end offers; real feature = `scale * (int8 - zero_point)`.
+
+    `output_bits` are those of a feature, which comes as int8 all the same; `calibrated` names the
+    settings that `calibrate` finds.
+    """
 
     @property
     def kind(self) -> str: ...

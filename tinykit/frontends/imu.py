@@ -29,6 +29,8 @@ class Imu:
     """
 
     kind: ClassVar[str] = "imu"
+    calibrated: ClassVar[tuple[str, ...]] = ("centre", "spread")
+    output_bits: ClassVar[int] = 8
 
     rate: int = 50
     input_length: int = 128
@@ -66,16 +68,6 @@ class Imu:
     def zero_point(self) -> int:
         """The int8 of a channel at its centre."""
         return 0
-
-    @property
-    def calibrated(self) -> tuple[str, ...]:
-        """Names of the settings that `calibrate` finds."""
-        return ("centre", "spread")
-
-    @property
-    def output_bits(self) -> int:
-        """All of an int8 counts."""
-        return 8
 
     def _normal(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         rough = (0.0,) * self.channels, (4096.0,) * self.channels

@@ -76,6 +76,8 @@ class SpectralFrontend(ABC):
     """
 
     kind: ClassVar[str]
+    calibrated: ClassVar[tuple[str, ...]] = ("centre", "spread")
+    output_bits: ClassVar[int] = 8
 
     rate: int = 16000
     input_length: int = 16000
@@ -167,16 +169,6 @@ class SpectralFrontend(ABC):
     def zero_point(self) -> int:
         """The int8 of a feature at its centre."""
         return 0
-
-    @property
-    def calibrated(self) -> tuple[str, ...]:
-        """Names of the settings that `calibrate` finds."""
-        return ("centre", "spread")
-
-    @property
-    def output_bits(self) -> int:
-        """All of an int8 counts."""
-        return 8
 
     # --- tables ---
 

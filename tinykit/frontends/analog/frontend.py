@@ -57,6 +57,9 @@ class Analog:
     """
 
     kind: ClassVar[str] = "analog"
+    calibrated: ClassVar[tuple[str, ...]] = ("levels",)
+    # A network may take the bits as values of 8 bits, or as what they are.
+    output_bits: ClassVar[int] = 1
 
     rate: int = 16000
     input_length: int = 16000
@@ -112,16 +115,6 @@ class Analog:
     def output_shape(self) -> tuple[int, int, int]:
         """(hops, 1, filters): the bits of a hop are one pixel, which one-bit tensors pack."""
         return self.rows, 1, self.filters
-
-    @property
-    def calibrated(self) -> tuple[str, ...]:
-        """Names of the settings that `calibrate` finds."""
-        return ("levels",)
-
-    @property
-    def output_bits(self) -> int:
-        """A network may take the bits as values of 8 bits, or as what they are."""
-        return 1
 
     @property
     def scale(self) -> float:
