@@ -14,8 +14,8 @@ static bool is_enough(uint32_t threshold, const void *logits, int8_t *scores)
 {
     tk_model.store(&tk_model, logits, scores);
     uint32_t best = 0;
-    int32_t most = INT8_MIN, next = INT8_MIN;
-    for (uint32_t i = 0; i < tk_model.outputs; ++i) {
+    int32_t next = INT8_MIN, most = scores[0];
+    for (uint32_t i = 1; i < tk_model.outputs; ++i) {
         const int32_t score = scores[i];
         if (score > most) {
             next = most;
@@ -31,88 +31,67 @@ static bool is_enough(uint32_t threshold, const void *logits, int8_t *scores)
     return threshold != TK_NEVER && most - next >= (int32_t)threshold;
 }
 
-// Takes the output, unless an exit was taken or a layer failed.
-static tk_status finished(tk_status status, int8_t *scores)
-{
-    if (status == TK_OK && exit_taken == tk_model_exits.count) {
-        tk_model.store(&tk_model, tk_model.output, scores);
-    }
-    return status;
-}
-
 // Runs the layers up to the exit that is taken, or to the end. Layers of a head that need not run
-// are marked nevertheless, so that the n-th mark is that of the n-th layer.
-static tk_status run_marked(int8_t *scores)
+// are marked nevertheless, so that the n-th mark is that of the n-th layer. With an observer all
+// layers run, no exit is taken, and nothing is marked: what it does is not the network's cost.
+static tk_status run_layers(int8_t *scores, tk_model_observer *observer, void *context)
 {
     const tk_layer *end = tk_model.layers + tk_model.count;
+    const uint8_t *thresholds = tk_model_exits.thresholds + mode_in_use * tk_model_exits.count;
     const tk_exit *exit = tk_model_exits.exits;
-    const uint8_t *threshold = tk_model_exits.thresholds + mode_in_use * tk_model_exits.count;
     bool runs = true;
-    tk_mark_begin();
-    exit_taken = 0;
+    uint32_t taken = 0;
+    unsigned done = 0;
+    if (observer == NULL) {
+        tk_mark_begin();
+    }
     for (const tk_layer *layer = tk_model.layers; layer != end; ++layer) {
         if (layer == exit->head) {
-            runs = *threshold != TK_NEVER;
+            runs = observer != NULL || thresholds[taken] != TK_NEVER;
         }
         const tk_status status = runs ? layer->run(layer) : TK_OK;
         if (status != TK_OK) {
             return status;
         }
         if (layer == exit->last) {
-            if (runs && is_enough(*threshold, exit->logits, scores)) {
+            if (runs && observer == NULL && is_enough(thresholds[taken], exit->logits, scores)) {
                 end = layer + 1;
             } else {
-                ++exit_taken;
+                ++taken;
+                ++exit;
             }
             runs = true;
-            ++exit;
-            ++threshold;
         }
-        if (layer->bytes != 0) {
+        if (layer->bytes == 0) {
+            continue;
+        }
+        if (observer != NULL) {
+            observer(context, done++, layer->out, layer->bytes);
+        } else {
             tk_mark_layer();
         }
     }
-    return TK_OK;
-}
-
-// Runs all layers. This inference is not marked: what the observer does is not the network's cost.
-static tk_status run_observed(tk_model_observer *observer, void *context)
-{
-    unsigned done = 0;
-    for (uint32_t i = 0; i < tk_model.count; ++i) {
-        const tk_layer *layer = &tk_model.layers[i];
-        const tk_status status = layer->run(layer);
-        if (status != TK_OK) {
-            return status;
-        }
-        if (layer->bytes != 0) {
-            observer(context, done++, layer->out, layer->bytes);
-        }
-    }
-    exit_taken = tk_model_exits.count;
+    exit_taken = taken;
     return TK_OK;
 }
 
 tk_status tk_model_observe(const int8_t *features, int8_t *scores, tk_model_observer *observer,
                            void *context)
 {
-    if (observer == NULL) {
-        return tk_model_invoke(features, scores);
-    }
     if (features == NULL || scores == NULL) {
         return TK_ERR_ARGUMENT;
     }
     tk_model.load(&tk_model, features);
-    return finished(run_observed(observer, context), scores);
+    const tk_status status = run_layers(scores, observer, context);
+    if (status == TK_OK && exit_taken == tk_model_exits.count) {
+        tk_model.store(&tk_model, tk_model.output, scores);
+    }
+    return status;
 }
 
 tk_status tk_model_invoke(const int8_t *features, int8_t *scores)
 {
-    if (features == NULL || scores == NULL) {
-        return TK_ERR_ARGUMENT;
-    }
-    tk_model.load(&tk_model, features);
-    return finished(run_marked(scores), scores);
+    return tk_model_observe(features, scores, NULL, NULL);
 }
 
 tk_status tk_set_mode(uint32_t mode)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinykit.codegen.hostlib import WARNINGS, compile_c, host_flags
+from tinykit.codegen.hostlib import WARNINGS, host_flags
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer
+from tinykit.codegen.objects import compile_c, object_files
 from tinykit.network.ops import Tensor
 from tinykit.network.packing import activation_bytes, pack_activations, unpack_activations
 from tinykit.resources import resource_dir
@@ -309,10 +310,11 @@ def build(folder: Path, *, wide: bool = False, isa: Isa = "riscv") -> c.CDLL:
 def _compile(library: Path, *, wide: bool, isa: Isa) -> None:
     source = resource_dir("firmware") / "src"
     sources = [*sorted((source / "kernels").rglob("*.c")), source / "packing.c"]
-    flags = [*WARNINGS, "-O2", "-shared", "-fPIC", *UNDEFINED]
+    flags = [*WARNINGS, "-O2", "-fPIC", *UNDEFINED]
     flags += [*host_flags(isa), *(["-DTK_WIDE_ACCUMULATORS"] if wide else [])]
     part = library.with_suffix(".part")
-    compile_c([*sources, Path(__file__).with_name("shim.c")], part, flags)
+    shim = Path(__file__).with_name("shim.c")
+    compile_c([shim, *object_files(sources, flags)], part, [*flags, "-shared"])
     part.rename(library)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from tinykit.codegen.exits import NETWORK_SOURCES, walk_of
 from tinykit.codegen.isa import Isa
 from tinykit.codegen.layer import Layer, tensor_bytes
+from tinykit.codegen.objects import compile_c, object_files
 from tinykit.codegen.plan import lay_out
 from tinykit.codegen.render import render_model
 from tinykit.codegen.variants import ROWS
@@ -190,26 +190,20 @@ def host_sources(
 
 def _build(model: HostModel, folder: Path, isa: Isa, *, sanitize: bool) -> Path:
     files = render_model(model.network, model.layers, model.plan, isa)
-    flags = list(WARNINGS)
     if model.frontend is not None:
         files |= render_frontend(model.frontend)
-        flags.append("-DTK_HOST_FRONTEND")
     for name, content in files.items():
         write_atomic(folder / name, content)
-    flags += host_flags(isa)
+    flags = [*WARNINGS, *host_flags(isa), "-O2", *(SANITIZE if sanitize else ())]
     if any(layer.scaling is not None and layer.scaling.wide for layer in model.layers):
         flags.append("-DTK_WIDE_ACCUMULATORS")
-    firmware = resource_dir("firmware")
+    fixed = object_files(host_sources(model.network, model.layers, model.frontend), flags)
+    own = [folder / name for name in files if name.endswith(".c")]
+    own.append(resource_dir("firmware") / "host" / "runner.c")
+    if model.frontend is not None:
+        flags.append("-DTK_HOST_FRONTEND")
     program = folder / "runner"
-    compile_c(
-        [
-            *(folder / name for name in files if name.endswith(".c")),
-            *host_sources(model.network, model.layers, model.frontend),
-            firmware / "host" / "runner.c",
-        ],
-        program,
-        [*flags, "-O2", *(SANITIZE if sanitize else ()), f"-I{folder}"],
-    )
+    compile_c([*own, *fixed], program, [*flags, f"-I{folder}"])
     return program
 
 
@@ -217,25 +211,3 @@ def host_flags(isa: Isa) -> list[str]:
     """Flags that make this machine's compiler build the kernels of `isa`."""
     thumb = [f"-DTK_ROWS={ROWS['thumb']}", "-DTK_THUMB1=1"]
     return {"dsp": ["-DTK_EMULATE_DSP"], "thumb": thumb}.get(isa, [])
-
-
-def compile_c(sources: Sequence[Path], program: Path, flags: Sequence[str]) -> None:
-    """Compile and link with gcc; the firmware's headers are found.
-
-    Raises:
-        TinykitError: there is no gcc, or it refuses.
-    """
-    gcc = shutil.which("gcc")
-    if gcc is None:
-        raise TinykitError("there is no gcc.", remedy="Run: apt-get install gcc libc6-dev")
-    include = resource_dir("firmware") / "include"
-    done = subprocess.run(
-        [gcc, *flags, f"-I{include}", *map(str, sources), "-o", str(program)],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode != 0:
-        raise TinykitError(
-            f"gcc refuses the generated C: {done.stderr.strip()}",
-            remedy="Report it with the network file.",
-        )

@@ -377,6 +377,8 @@ class Layout:
 def lay_out(network: Network, isa: Isa, choose: Choose = first_of) -> Layout:
     """Choose kernels and plan the arena; pools join the convolution before them where that saves.
 
+    A pool that need not have joined runs alone, which is faster, unless that takes a kernel more.
+
     Args:
         network: a valid Network.
         isa: what the core can do.
@@ -392,9 +394,14 @@ def lay_out(network: Network, isa: Isa, choose: Choose = first_of) -> Layout:
         return alone
     for name in sorted(pooled):
         without = _laid_out(network, isa, choose, pooled - {name})
-        if without.plan.size <= best.plan.size:
+        if without.plan.size <= best.plan.size and _kernels(without) <= _kernels(best):
             best, pooled = without, pooled - {name}
     return best
+
+
+def _kernels(layout: Layout) -> set[str]:
+    """The C functions that a firmware needs for its layers."""
+    return {layer.function for layer in layout.layers}
 
 
 def _laid_out(network: Network, isa: Isa, choose: Choose, pooled: frozenset[str]) -> Layout:

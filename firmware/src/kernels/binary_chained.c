@@ -34,9 +34,9 @@ TK_INLINE uint32_t fold_last(tk_tally *t, couple c, uint32_t at)
     return before & ~t->ones;
 }
 
-TK_INLINE uint32_t count(couple c, uint32_t words)
+TK_INLINE uint32_t count(couple c, uint32_t words, bool known)
 {
-    return __builtin_constant_p(words) ? count_known(c, words) : count_any(c, words);
+    return known ? count_known(c, words) : count_any(c, words);
 }
 
 TK_BINARY_WORDS(TK_BINARY_DEFINE, chained)

@@ -32,10 +32,10 @@ TK_INLINE uint32_t count_block(couple c, uint32_t words)
     return ones;
 }
 
-TK_INLINE uint32_t count(couple c, uint32_t words)
+TK_INLINE uint32_t count(couple c, uint32_t words, bool known)
 {
     uint32_t ones = 0;
-    if (__builtin_constant_p(words)) {
+    if (known) {
         return count_block(c, words);
     }
     for (; words != 0; words -= 4) {
@@ -47,9 +47,9 @@ TK_INLINE uint32_t count(couple c, uint32_t words)
 
 #else
 
-TK_INLINE uint32_t count(couple c, uint32_t words)
+TK_INLINE uint32_t count(couple c, uint32_t words, bool known)
 {
-    return __builtin_constant_p(words) ? count_known(c, words) : count_any(c, words);
+    return known ? count_known(c, words) : count_any(c, words);
 }
 
 #endif

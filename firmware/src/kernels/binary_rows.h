@@ -5,6 +5,8 @@
 #ifndef TINYKIT_BINARY_ROWS_H
 #define TINYKIT_BINARY_ROWS_H
 
+#include <stdbool.h>
+
 #include "binary_fold.h"
 #include "tinykit/packing.h"
 
@@ -70,11 +72,11 @@ TK_INLINE uint32_t count_any(couple c, uint32_t words)
     return tk_tally_total(&t) + 16u * sixteens;
 }
 
-// The ones in `words` words; what the compiler does not know is a multiple of four.
-TK_INLINE uint32_t count(couple c, uint32_t words);
+// The ones in `words` words: a number that the compiler knows, or else a multiple of four.
+TK_INLINE uint32_t count(couple c, uint32_t words, bool known);
 
 TK_INLINE void rows_bits(const tk_binary_params *p, const uint32_t *window, uint8_t *out,
-                         uint32_t words)
+                         uint32_t words, bool known)
 {
     const uint32_t *w = p->stream;
     // Only then does every output pixel start at a multiple of four.
@@ -84,7 +86,7 @@ TK_INLINE void rows_bits(const tk_binary_params *p, const uint32_t *window, uint
         uint32_t bits = 0;
         for (uint32_t i = several; i != 0; --i, w += words + 1) {
             const uint32_t limit = w[words];
-            bits = bits + bits + (count((couple){window, w}, words) < limit);
+            bits = bits + bits + (count((couple){window, w}, words, known) < limit);
         }
         out = store_bits(out, bits, several, whole);
         left -= several;
@@ -92,13 +94,13 @@ TK_INLINE void rows_bits(const tk_binary_params *p, const uint32_t *window, uint
 }
 
 TK_INLINE void rows_values(const tk_binary_params *p, const uint32_t *window, uint8_t *out,
-                           uint32_t words)
+                           uint32_t words, bool known)
 {
     const tk_output q = p->output;
     const uint32_t channels = p->channels;
     const uint32_t *w = p->stream;
     for (uint32_t c = 0; c < channels; ++c, w += words + 3) {
-        const int32_t acc = (int32_t)(w[words] - 2u * count((couple){window, w}, words));
+        const int32_t acc = (int32_t)(w[words] - 2u * count((couple){window, w}, words, known));
         tk_put(out, c, q.bits,
                tk_requantize_one(&q, acc, (int32_t)w[words + 1], (int32_t)w[words + 2]));
     }
@@ -109,13 +111,13 @@ TK_INLINE void rows_values(const tk_binary_params *p, const uint32_t *window, ui
     void tk_binary_##kind##_bits_##n(const tk_binary_params *p, uint32_t *window, uint8_t *out)    \
     {                                                                                              \
         prepare(window, n);                                                                        \
-        rows_bits(p, window, out, n);                                                              \
+        rows_bits(p, window, out, n, true);                                                        \
     }                                                                                              \
                                                                                                    \
     void tk_binary_##kind##_values_##n(const tk_binary_params *p, uint32_t *window, uint8_t *out)  \
     {                                                                                              \
         prepare(window, n);                                                                        \
-        rows_values(p, window, out, n);                                                            \
+        rows_values(p, window, out, n, true);                                                      \
     }
 
 // The same for any multiple of four words.
@@ -123,13 +125,13 @@ TK_INLINE void rows_values(const tk_binary_params *p, const uint32_t *window, ui
     void tk_binary_##kind##_bits(const tk_binary_params *p, uint32_t *window, uint8_t *out)        \
     {                                                                                              \
         prepare(window, p->words);                                                                 \
-        rows_bits(p, window, out, p->words);                                                       \
+        rows_bits(p, window, out, p->words, false);                                                \
     }                                                                                              \
                                                                                                    \
     void tk_binary_##kind##_values(const tk_binary_params *p, uint32_t *window, uint8_t *out)      \
     {                                                                                              \
         prepare(window, p->words);                                                                 \
-        rows_values(p, window, out, p->words);                                                     \
+        rows_values(p, window, out, p->words, false);                                              \
     }
 
 #endif
