@@ -10,7 +10,7 @@ import pytest
 from framed import with_frontend
 
 from tinykit.codegen import HostModel, plan_memory
-from tinykit.codegen import hostlib as hostlib_module
+from tinykit.codegen import hostlib, objects
 from tinykit.codegen.isa import ISAS, Isa
 from tinykit.errors import TinykitError
 from tinykit.frontends import Analog, Imu
@@ -143,7 +143,7 @@ def test_features_of_the_wrong_shape_are_refused():
 
 
 def test_a_missing_compiler_is_named(monkeypatch):
-    monkeypatch.setattr(hostlib_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(objects.shutil, "which", lambda name: None)
     with pytest.raises(TinykitError, match="no gcc"):
         HostModel(har_cnn(widths=(2,)))
 
@@ -155,7 +155,7 @@ def test_firmware_compiles_without_a_warning(flags):
     firmware = resource_dir("firmware")
     sources = [*(firmware / "src").glob("*.c"), *(firmware / "src" / "kernels").glob("*.c")]
     subprocess.run(
-        ["gcc", *hostlib_module.WARNINGS, *flags, "-fsyntax-only", f"-I{firmware / 'include'}"]
+        ["gcc", *hostlib.WARNINGS, *flags, "-fsyntax-only", f"-I{firmware / 'include'}"]
         + [str(path) for path in sources],
         check=True,
     )

@@ -85,7 +85,6 @@ def _digest(*parts: bytes) -> str:
     return digest.hexdigest()[:20]
 
 
-@cache
 def _gcc() -> str:
     gcc = shutil.which("gcc")
     if gcc is None:
