@@ -7,7 +7,7 @@ Each firmware is a network of many layers with random shapes, strides, paddings 
 by a kernel drawn from all that can run it. What was counted stays in the folder --samples, so that
 a fit can be repeated after a change of the model; --fit-only does nothing else. --missing fits only
 pieces that the core has no coefficients of, and measures only firmwares that have such a piece:
-what to do when one is new; --refit PIECE fits that as well. Coefficients go to
+what to do when one is new; --refit PATTERN fits those of such names as well. Coefficients go to
 tinykit/codegen/cost.json, and the error of the fit by piece to stdout.
 """
 
@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -69,8 +70,9 @@ IMPORTED, IMPORTED_SHARE = 2000, 2
 EXITS, CLASSES = 3000, (3, 6, 12, 24)
 # Seeds from here on make networks of layers that go over time.
 RECURRENT, RECURRENT_FIRMWARES = 4000, 2
-# One firmware in so many has layers of one bit.
-BINARY = 6
+# Seeds from here on make networks of layers of one bit, one for each few: of each row length that
+# has a function of its own several, with other numbers of channels, to tell calls from rows.
+BINARY, BINARY_SHARE = 5000, 2
 TIMEOUT = 300.0
 # Held while kernels are chosen.
 _ALONE = threading.Lock()
@@ -244,7 +246,7 @@ class Maker:
 def binary_network(seed: int) -> Network:
     """Layers of one bit; of the row lengths that have a function of their own every other one."""
     rng = np.random.default_rng(seed)
-    words = [*KNOWN_WORDS, 11, 22, 40][seed // BINARY % 2 :: 2]
+    words = [*KNOWN_WORDS, 11, 22, 40][seed % 2 :: 2]
     rng.shuffle(words)
     # Wide layers between narrow ones keep the weights few.
     narrow = rng.integers(1, 4, len(words))
@@ -440,6 +442,7 @@ def seeds_of(firmwares: int) -> list[int]:
         *range(IMPORTED, IMPORTED + firmwares // IMPORTED_SHARE),
         *range(EXITS, EXITS + len(CLASSES)),
         *range(RECURRENT, RECURRENT + RECURRENT_FIRMWARES),
+        *range(BINARY, BINARY + firmwares // BINARY_SHARE),
     ]
 
 
@@ -464,6 +467,8 @@ def layers_of(network: Network, board: Board, seed: int) -> tuple[Layer, ...]:
 def network_of(seed: int, board: Board) -> Network:
     """The network of a firmware."""
     limits = LARGEST if board.ram_bytes > 64 * 1024 else SMALLEST_CORE
+    if seed >= BINARY:
+        return binary_network(seed)
     if seed >= RECURRENT:
         return RecurrentMaker(seed, limits).network()
     if seed >= EXITS:
@@ -472,7 +477,7 @@ def network_of(seed: int, board: Board) -> Network:
         return ImportedMaker(seed, limits).network()
     if seed >= NARROW:
         return NarrowMaker(seed, limits).network()
-    return binary_network(seed) if seed % BINARY == BINARY - 1 else Maker(seed, limits).network()
+    return Maker(seed, limits).network()
 
 
 def measure(seed: int, board: Board) -> list[tuple[str, int]]:
@@ -686,7 +691,7 @@ def main() -> int:
     parser.add_argument("--samples", type=Path, default=Path("samples"), help="folder")
     parser.add_argument("--fit-only", action="store_true")
     parser.add_argument("--missing", action="store_true", help="leave known coefficients alone")
-    parser.add_argument("--refit", action="append", default=[], help="with --missing: a piece")
+    parser.add_argument("--refit", action="append", default=[], help="with --missing: pieces")
     options = parser.parse_args()
     options.samples.mkdir(parents=True, exist_ok=True)
     environment()
@@ -694,7 +699,11 @@ def main() -> int:
     for core in options.core or CORES:
         path = options.samples / f"{core}.json"
         fixed = known_pieces(core) if options.missing else {}
-        fixed = {piece: one for piece, one in fixed.items() if piece not in options.refit}
+        fixed = {
+            piece: one
+            for piece, one in fixed.items()
+            if not any(fnmatchcase(piece, pattern) for pattern in options.refit)
+        }
         if not options.fit_only:
             seeds, board = seeds_of(options.firmwares), load_board(CORES[core])
             if options.missing:
