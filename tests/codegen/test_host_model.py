@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from framed import with_frontend
 
-from tinykit.codegen import HostModel, plan_memory
-from tinykit.codegen import hostlib, objects
+from tinykit.codegen import HostModel, hostlib, objects, plan_memory
 from tinykit.codegen.isa import ISAS, Isa
 from tinykit.errors import TinykitError
 from tinykit.frontends import Analog, Imu

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tinykit.cli import app
-from tinykit.energy import Setup, lifetimes, load_parts, powers, sensitivities
+from tinykit.energy import Setup, acquisition, lifetimes, load_parts, powers, sensitivities
 from tinykit.energy.model import choose, ratio
 from tinykit.energy.parts import DEFAULT
 from tinykit.errors import TinykitError
@@ -29,6 +29,12 @@ def test_powers_are_the_sums_of_their_parts() -> None:
     assert analog["comparators"] == pytest.approx(8 * 335e-9 * 1.8 / 0.85)
     assert analog["other work"] == pytest.approx(0.25 * 100 * 200 * 2e-10)
     assert analog["waking up"] == pytest.approx(0.25 * 100 * 5e-6 * 0.01)
+
+
+def test_acquisition_is_all_before_the_network() -> None:
+    of = powers(load_parts(), SETUP, 0.25)["digital"]
+    expected = of["microphone"] + of["sampling"] + of["features"]
+    assert acquisition(of) == pytest.approx(expected)
 
 
 def test_power_grows_with_sound_only_where_something_waits_for_it() -> None:

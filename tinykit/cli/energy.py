@@ -126,16 +126,18 @@ def _predicted(run: Path | None, board: Board) -> float | None:
 
 
 def _document(parts: Parts, setup: Setup, share: float) -> dict[str, Any]:
-    from tinykit.energy import lifetimes, powers, sensitivities
+    from tinykit.energy import acquisition, lifetimes, powers, sensitivities
 
     curve = []
     for one in _SHARES:
         totals = {way: sum(of.values()) for way, of in powers(parts, setup, one).items()}
         days = {way: dict(lifetimes(parts, watts)) for way, watts in totals.items()}
         curve.append({"share": one, "watts": totals, "days": days})
+    watts = powers(parts, setup, share)
     return {
         "share": share,
-        "watts": powers(parts, setup, share),
+        "watts": watts,
+        "acquisition_watts": {way: acquisition(of) for way, of in watts.items()},
         "curve": curve,
         "ratio_with_each_figure_half_and_one_and_a_half": sensitivities(parts, setup, share),
         "assumptions": [name for name, one in parts.figures.items() if one.assumption],
@@ -163,6 +165,12 @@ def _show(document: dict[str, Any], share: float) -> None:
         for name in names
     ]
     show_table(f"With sound {100 * share:g} % of the time, uW", ("", "digital", "analog"), cells)
+    digital, analog = document["acquisition_watts"].values()
+    part = 100 * analog / sum(watts["analog"].values())
+    show(
+        f"Acquisition and features: digital {1e6 * digital:.1f} uW, analog {1e6 * analog:.1f} uW, "
+        f"{digital / analog:.1f} times less, and {part:.0f} % of its whole.\n"
+    )
     swings = document["ratio_with_each_figure_half_and_one_and_a_half"]
     assumed = set(document["assumptions"])
     show_table(

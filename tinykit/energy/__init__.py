@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tinykit.energy.model import Setup, lifetimes, powers, sensitivities
+from tinykit.energy.model import Setup, acquisition, lifetimes, powers, sensitivities
 from tinykit.energy.parts import Figure, OpAmp, Parts, load_parts
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "OpAmp",
     "Parts",
     "Setup",
+    "acquisition",
     "lifetimes",
     "load_parts",
     "powers",

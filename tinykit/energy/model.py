@@ -21,6 +21,8 @@ _DIGITAL_HOPS = 50.0
 #: for.
 _MARGIN = 10.0
 _HOURS_A_DAY = 24.0
+#: What is the same whatever acquires the sound.
+_NOT_ACQUISITION = frozenset({"network", "sleep", "waking up", "other work"})
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,11 @@ def choose(parts: Parts, hertz: float) -> OpAmp:
             remedy="Add a faster one to the file of parts, or take fewer channels, of less Q.",
         )
     return min(fast, key=lambda one: one.current * one.voltage)
+
+
+def acquisition(powers: Mapping[str, float]) -> float:
+    """Watts of one way's acquisition and features: all that is not network, sleep or other work."""
+    return sum(watts for name, watts in powers.items() if name not in _NOT_ACQUISITION)
 
 
 def sensitivities(
