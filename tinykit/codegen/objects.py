@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hand-written C compiled for this machine, once for each content and set of flags."""
+"""Hand-written C compiled for this machine, once for each content and set of flags.
+
+An object is found by what its source, the headers and the flags are; and behind that, since most
+sources ignore most macros, by what the preprocessor makes of them.
+"""
 
 from __future__ import annotations
 
@@ -51,31 +55,55 @@ def object_files(sources: Sequence[Path], flags: Sequence[str]) -> list[Path]:
         flags: for the compiler; none names a file that changes.
 
     Returns:
-        A file in tinykit's cache for each source.
+        A file in tinykit's cache for each source; several sources never share one.
 
     Raises:
         TinykitError: there is no gcc, it refuses a file, or the cache cannot be written.
     """
-    folder = cache_root() / "objects" / _digest(_surroundings(), *(flag.encode() for flag in flags))
-    known = {source: _place(folder, source) for source in sources}
-    lacking = [source for source, place in known.items() if not place.exists()]
+    names = cache_root() / "objects" / _digest(_surroundings(), *(flag.encode() for flag in flags))
+    known = {source: _known(_note(names, source)) for source in sources}
+    lacking = [source for source, found in known.items() if found is None]
     if lacking:
-        _drop_stale(folder)
+        _drop_stale(names.parent)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda source: _compile(source, known[source], flags), lacking))
-    return list(known.values())
+            made = list(pool.map(lambda source: _object(source, flags), lacking))
+        for source, made_now in zip(lacking, made, strict=True):
+            known[source] = made_now
+            with writing_cache():
+                write_atomic(_note(names, source), made_now.name)
+    return [found for found in known.values() if found is not None]
 
 
-def _place(folder: Path, source: Path) -> Path:
-    return folder / f"{source.stem}-{_digest(source.read_bytes())}.o"
+def _note(names: Path, source: Path) -> Path:
+    """The file with the name of the object that a source gives."""
+    return names / f"{source.stem}-{_digest(source.read_bytes())}"
 
 
-def _compile(source: Path, place: Path, flags: Sequence[str]) -> None:
+def _known(note: Path) -> Path | None:
+    try:
+        found = _objects() / note.read_text()
+    except OSError:
+        return None
+    return found if found.is_file() else None
+
+
+def _objects() -> Path:
+    return cache_root() / "objects" / "compiled"
+
+
+def _object(source: Path, flags: Sequence[str]) -> Path:
+    """The object of a source, compiled only if none was made of the same preprocessed text."""
     with tempfile.TemporaryDirectory(prefix="tinykit-") as folder:
-        aside = Path(folder) / place.name
-        compile_c([source], aside, [*flags, "-c"])
-        with writing_cache():
-            write_atomic(place, aside.read_bytes())
+        text, aside = Path(folder) / "text.i", Path(folder) / "text.o"
+        compile_c([source], text, [*flags, "-E"])
+        rest = [flag for flag in flags if not flag.startswith("-D")]
+        parts = (_compiler(), text.read_bytes(), *(flag.encode() for flag in rest))
+        found = _objects() / f"{source.stem}-{_digest(*parts)}.o"
+        if not found.exists():
+            compile_c([source], aside, [*flags, "-c"])
+            with writing_cache():
+                write_atomic(found, aside.read_bytes())
+    return found
 
 
 def _digest(*parts: bytes) -> str:
@@ -93,16 +121,20 @@ def _gcc() -> str:
 
 
 @cache
+def _compiler() -> bytes:
+    return subprocess.run([_gcc(), "--version"], capture_output=True).stdout
+
+
+@cache
 def _surroundings() -> bytes:
     """What an object depends on besides its source and flags: the compiler and all headers."""
-    said = subprocess.run([_gcc(), "--version"], capture_output=True).stdout
     headers = sorted(resource_dir("firmware").rglob("*.h"))
-    return said + b"".join(_digest(path.read_bytes()).encode() for path in headers)
+    return _compiler() + b"".join(_digest(path.read_bytes()).encode() for path in headers)
 
 
-def _drop_stale(folder: Path) -> None:
-    """Remove objects that nobody has added to for long; each is made again when it is needed."""
+def _drop_stale(root: Path) -> None:
+    """Remove what nobody has made for long; it is made again when it is needed."""
     oldest = time.time() - _STALE_DAYS * 24 * 3600
-    for other in folder.parent.glob("*"):
-        if other != folder and other.stat().st_mtime < oldest:
-            shutil.rmtree(other, ignore_errors=True)
+    for path in root.rglob("*"):
+        if path.is_file() and path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
