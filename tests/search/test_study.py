@@ -17,7 +17,7 @@ from tests.search import fakes
 from tinykit.errors import TinykitError
 from tinykit.recipe import Recipe
 from tinykit.search.har import load_front, search
-from tinykit.search.study import Found, best_by_memory
+from tinykit.search.study import Found, Study, best_by_memory, open_study, storage_url
 from tinykit.search.workers import Processes
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +111,26 @@ def test_a_dead_worker_costs_its_trial_once(
     monkeypatch.setenv("DIES_ONCE", str(tmp_path / "mark"))
     run(tmp_path / "search", 4, fakes.dies_once, workers=2)
     assert sorted(fakes.finished(tmp_path / "search")) == ["00000", "00001", "00002", "00003"]
+
+
+def test_a_search_that_has_tried_everything_ends(tmp_path: Path, capsys) -> None:
+    study = Study(
+        study=open_study(
+            "small", storage_url(None, tmp_path), seed=0, resume=False, where=tmp_path
+        ),
+        folder=tmp_path / "trials",
+        board="mps2_an386",
+        seed=0,
+        draw=lambda trial: {"bits": trial.suggest_categorical("bits", [8, 4, 2])},
+        to_recipe=lambda drawn, number: f"name = {number}\nbits = {drawn['bits']}\n",
+    )
+    pool = Processes(2, fakes.outcome)
+    try:
+        study.run(10, pool)
+    finally:
+        pool.close()
+    assert study.finished() == 3
+    assert "nothing else to try" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("how", [fakes.fails, fakes.dies_always])

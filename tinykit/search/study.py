@@ -40,6 +40,8 @@ INTERRUPTED = 130
 _DIGEST = "recipe"
 # Random trials before the sampler starts to model what is good.
 _STARTUP = 24
+# Draws in a row that give nothing new, after which nothing new is expected.
+_FRUITLESS = 200
 
 Draw = Callable[["optuna.Trial"], dict[str, Any]]
 ToRecipe = Callable[[Mapping[str, Any], int], str | None]
@@ -75,6 +77,8 @@ class Study:
     def run(self, trials: int, workers: Workers) -> None:
         """Go on until `trials` are complete, counting those from before.
 
+        Ends earlier, and says so, where the sampler finds nothing that was not tried.
+
         Raises:
             TinykitError: interrupted by Ctrl-C (exit status 130), or trials fail one after another.
         """
@@ -85,11 +89,18 @@ class Study:
             with progress() as bar:
                 task = bar.add_task("search", total=trials, note="")
                 bar.update(task, completed=self.finished())
+                more = True
                 while (done := self.finished()) < trials:
-                    while len(under_way) < min(workers.slots, trials - done):
-                        trial, job = self._ask()
-                        under_way[job.number] = trial
-                        workers.submit(job)
+                    while more and len(under_way) < min(workers.slots, trials - done):
+                        asked = self._ask()
+                        more = asked is not None
+                        if asked is not None:
+                            trial, job = asked
+                            under_way[job.number] = trial
+                            workers.submit(job)
+                    if not under_way:
+                        notice(f"{done} trials: there seems to be nothing else to try")
+                        break
                     job, outcome = workers.finished()
                     trial = under_way.pop(job.number)
                     if isinstance(outcome, TinykitError):
@@ -145,11 +156,11 @@ class Study:
         if lost:
             notice(f"{lost} trials were under way when the search ended; they run again")
 
-    def _ask(self) -> tuple[Any, Job]:
-        """The next trial that is worth training."""
+    def _ask(self) -> tuple[Any, Job] | None:
+        """The next trial that is worth training; None where many draws found none."""
         from optuna.trial import TrialState
 
-        while True:
+        for _ in range(_FRUITLESS):
             trial = self.study.ask()
             # A sampler of its own for each trial: what it draws after a restart is the same.
             self.study.sampler = sampler(self.seed, trial.number + 1)
@@ -157,6 +168,7 @@ class Study:
             if recipe is not None and self._is_new(trial, recipe):
                 return trial, Job(trial.number, recipe, self.board, self.start)
             self.study.tell(trial, state=TrialState.PRUNED)
+        return None
 
     def _is_new(self, trial: Any, recipe: str) -> bool:
         """Whether no trial has this recipe, whatever its name; notes it.
