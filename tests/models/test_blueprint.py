@@ -82,3 +82,10 @@ def test_a_blueprint_ends_in_logits_and_names_its_layers_once() -> None:
         Blueprint("x", (4, 4, 1), (Conv("a", 2, (3, 3)),))
     with pytest.raises(ValueError, match="share a name"):
         Blueprint("x", (4, 4, 1), (Pool("a", "max", (2, 2)), Linear("a", 2)))
+
+
+def test_a_list_of_pools_may_be_empty_where_it_names_blocks() -> None:
+    few = blueprint("bnn_1d", (16, 4, 1), 3, {"blocks": 2, "pools": []})
+    assert not any(layer.name.startswith("pool") for layer in few.layers)
+    with pytest.raises(TinykitError, match="is not a value"):
+        blueprint("har_cnn", (16, 1, 4), 3, {"widths": []})

@@ -11,7 +11,7 @@ shift the next thresholds learn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tinykit.models.blueprint import (
     Blueprint,
@@ -40,7 +40,7 @@ def bnn_1d(
     kernel: int = 3,
     stem: int = 5,
     stride: int = 2,
-    pools: Sequence[int] = (3,),
+    pools: Collection[int] = (3,),
     binary: bool = True,
     one_bit_input: bool = False,
     dropout: float = 0.1,
@@ -78,7 +78,7 @@ def bnn_2d(
     blocks: int = 6,
     stem: Sequence[int] = (10, 8),
     stride: Sequence[int] = (3, 4),
-    pools: Sequence[int] = (3,),
+    pools: Collection[int] = (3,),
     binary: bool = True,
     dropout: float = 0.1,
 ) -> Blueprint:
@@ -106,7 +106,7 @@ def _blocks(
     count: int,
     width: int,
     kernel: Pair,
-    pools: Sequence[int],
+    pools: Collection[int],
     pool: Pair,
     binary: bool,
 ) -> Mapping[str, tuple[str, ...]]:

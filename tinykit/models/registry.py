@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tinykit.errors import TinykitError
@@ -73,9 +73,10 @@ def _fits(value: Any, hint: Any) -> bool:
     arguments = get_args(hint)
     if get_origin(hint) is not None and all(isinstance(one, str) for one in arguments):
         return value in arguments
+    # A sequence has a value for each of something; a collection may name none.
     return (
         isinstance(value, list | tuple)
-        and len(value) > 0
+        and (len(value) > 0 or get_origin(hint) is Collection)
         and all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in value)
     )
 
