@@ -126,7 +126,7 @@ def _workers(cluster: str | None, count: int | None) -> Iterator[Workers]:
 def _show(folder: Path, *, as_json: bool, mixed: Sequence[Mapping[str, Any]] | None = None) -> None:
     from tinykit.boards import load_board
     from tinykit.emulators.measure import estimate
-    from tinykit.search.baselines import load_baselines, unbeaten
+    from tinykit.search.baselines import standing
     from tinykit.search.har import load_front, load_settings
     from tinykit.search.page import write_page
 
@@ -134,22 +134,23 @@ def _show(folder: Path, *, as_json: bool, mixed: Sequence[Mapping[str, Any]] | N
     for row in rows:
         spent = estimate(row["instructions"], board)
         row["estimated_ms"] = None if spent is None else spent.seconds * 1e3
-    others = load_baselines(folder)
-    strong = unbeaten(others, rows)
+    compared = standing(folder)
     page = write_page(folder)
     if as_json:
-        found: dict[str, Any] = {"unbeaten_baselines": [one.name for one, _ in strong]}
+        found: dict[str, Any] = {"unbeaten_baselines": [one.name for one, _ in compared.unbeaten]}
         found |= {} if mixed is None else {"mixed": mixed}
         show_json({"folder": folder, "front": rows, **found})
         return
     show_front(f"Front of {folder}, best of validation, latency on {board.id}", rows)
-    for one, best in strong:
+    for one, best in compared.unbeaten:
         show(
             f"not beaten within its {one.memory:,.0f} bytes: {one.name}, "
             f"{100 * one.macro_f1:.2f} % (the best network there: {100 * best:.2f} %)"
         )
-    if others and not strong:
-        show(f"each of {len(others)} baselines is beaten by a network of at most its memory")
+    if compared.others and not compared.unbeaten:
+        show(
+            f"each of {len(compared.others)} baselines is beaten by a network of at most its memory"
+        )
     show(f"pictures: [bold]{page}[/bold]")
     show(f"networks: [bold]{folder}/pareto[/bold]   next: tinykit generate {folder}/pareto/...")
 

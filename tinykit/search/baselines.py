@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tinykit.errors import TinykitError
+from tinykit.search.har import load_front
+from tinykit.search.mixed import load_rows
 
 BASELINES = "baselines.json"
 
@@ -49,21 +51,44 @@ def load_baselines(folder: Path) -> list[Baseline]:
         ) from error
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a search's networks compare with its baselines.
+
+    Attributes:
+        others: the baselines.
+        unbeaten: as `unbeaten` gives them, for all networks of both phases.
+    """
+
+    others: list[Baseline]
+    unbeaten: list[tuple[Baseline, float]]
+
+
+def standing(folder: Path) -> Standing:
+    """How the networks of a search's folder compare with its baselines.
+
+    Raises:
+        TinykitError: no finished search is there, or baselines.json is broken.
+    """
+    others = load_baselines(folder)
+    return Standing(others, unbeaten(others, [*load_front(folder), *load_rows(folder)]))
+
+
 def unbeaten(
-    baselines: Iterable[Baseline], front: Sequence[Mapping[str, Any]]
+    baselines: Iterable[Baseline], networks: Sequence[Mapping[str, Any]]
 ) -> list[tuple[Baseline, float]]:
-    """Baselines that no network of the front beats in at most as much memory.
+    """Baselines that no network beats in at most as much memory.
 
     Args:
         baselines: what is to be beaten.
-        front: rows with `memory` in bytes and `macro_f1` from 0 to 1.
+        networks: rows with `memory` in bytes and `macro_f1` from 0 to 1.
 
     Returns:
         each with the best score within its memory, 0 where nothing fits.
     """
     found = []
     for one in baselines:
-        within = [float(row["macro_f1"]) for row in front if row["memory"] <= one.memory]
+        within = [float(row["macro_f1"]) for row in networks if row["memory"] <= one.memory]
         best = max(within, default=0.0)
         if best <= one.macro_f1:
             found.append((one, best))

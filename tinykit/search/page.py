@@ -14,7 +14,7 @@ from tinykit.files import write_atomic
 from tinykit.report import plots
 from tinykit.report.document import Cloud, Spot
 from tinykit.report.render import page_template
-from tinykit.search.baselines import load_baselines, unbeaten
+from tinykit.search.baselines import standing
 from tinykit.search.har import load_front, load_settings
 from tinykit.search.mixed import load_rows
 
@@ -34,8 +34,8 @@ def write_page(folder: Path) -> Path:
     board = load_board(settings.board)
     one = estimate(1, board)
     nanojoules = 0.0 if one is None else one.joules * 1e9
-    mixed, others = load_rows(folder), load_baselines(folder)
-    spots = [Spot(one.name, one.memory, 100 * one.macro_f1) for one in others]
+    mixed, compared = load_rows(folder), standing(folder)
+    spots = [Spot(one.name, one.memory, 100 * one.macro_f1) for one in compared.others]
 
     def clouds(cost: Callable[[Row], float], beside: Iterable[Spot] = ()) -> list[Cloud]:
         found = [("one precision", front), ("bits of each layer", mixed)]
@@ -50,8 +50,7 @@ def write_page(folder: Path) -> Path:
         board=board,
         front=front,
         mixed=mixed,
-        others=others,
-        unbeaten=unbeaten(others, [*front, *mixed]),
+        compared=compared,
         milliseconds=None if one is None else one.seconds * 1e3,
         pictures=[
             ("Weights and arena", "bytes", clouds(lambda row: row["memory"], spots)),
