@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinykit.errors import TinykitError
-from tinykit.frontends import Analog, from_config
+from tinykit.frontends import Analog, analog_of
 from tinykit.frontends.analog import Dac, Tolerances, Unit, divide, sample_unit
 from tinykit.network import Network, interpret
 from tinykit.progress import progress
@@ -77,7 +77,7 @@ def simulate(
     Raises:
         TinykitError: another front end, or no units.
     """
-    front = _analog(network)
+    front = analog_of(network.frontend, f"network {network.name}")
     if units < 1:
         raise TinykitError(f"--units {units} are none.", remedy="Draw at least one.")
 
@@ -116,14 +116,3 @@ def rounded(front: Analog) -> dict[str, Analog]:
         f"dividers of {_SERIES}": divide(between, 1.0, _SERIES).volts,
     }
     return {name: front.with_levels(np.where(kept, levels, some)) for name, some in given.items()}
-
-
-def _analog(network: Network) -> Analog:
-    front = None if network.frontend is None else from_config(network.frontend)
-    if not isinstance(front, Analog):
-        raise TinykitError(
-            "its front end has no analog parts.",
-            where=f"network {network.name}",
-            remedy="Name a run whose recipe has the front end analog.",
-        )
-    return front

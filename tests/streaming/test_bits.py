@@ -111,7 +111,7 @@ def test_only_suitable_networks_and_boards_are_taken() -> None:
     with pytest.raises(TinykitError, match="0 inputs for 16 comparators"):
         APP.check(network(), load_board("mps2_an386"))
     replace(APP, bus="uart").check(network(), load_board("mps2_an386"))
-    with pytest.raises(TinykitError, match="does not take bits"):
+    with pytest.raises(TinykitError, match="no analog parts"):
         APP.check(ds_cnn(width=8), board)
     with pytest.raises(TinykitError, match="lead is 100"):
         replace(APP, lead=100).check(network(), board)

@@ -160,20 +160,11 @@ def _front(run: Path | None, channels: int, series: str, threshold: str) -> Anal
     Raises:
         TinykitError: the run has another front end, or an option is out of range.
     """
-    from tinykit.frontends import Analog, from_config
+    from tinykit.frontends import analog_of
 
     if run is None:
-        made = from_config(
-            {"kind": "analog", "filters": channels, "series": series, "threshold": threshold}
-        )
-    else:
-        from tinykit.runs import open_run
+        kind = {"kind": "analog", "filters": channels, "series": series, "threshold": threshold}
+        return analog_of(kind, "front end")
+    from tinykit.runs import open_run
 
-        made = open_run(run).frontend
-    if not isinstance(made, Analog):
-        raise TinykitError(
-            f"its front end is {made.kind}, which has no analog parts.",
-            where=run,
-            remedy="Name a run whose recipe has the front end analog, or leave out --run.",
-        )
-    return made
+    return analog_of(open_run(run).network.frontend, run)

@@ -13,7 +13,7 @@ from tinykit.codegen.render import banner
 from tinykit.codegen.stream import ImuStream, SensorStream
 from tinykit.codegen.vectors import Vectors
 from tinykit.errors import TinykitError
-from tinykit.frontends import Analog, from_config
+from tinykit.frontends import Analog, analog_of
 from tinykit.network import Network
 from tinykit.network.packing import packed_bytes
 from tinykit.sensors import COMPARATORS, SENSORS
@@ -89,14 +89,7 @@ class BitStream(SensorStream):
         Raises:
             TinykitError: it has another, or none.
         """
-        frontend = from_config(network.frontend) if network.frontend is not None else None
-        if not isinstance(frontend, Analog):
-            raise TinykitError(
-                "it does not take bits of comparators.",
-                where=f"network {network.name}",
-                remedy="Train it with a front end of kind analog.",
-            )
-        return frontend
+        return analog_of(network.frontend, f"network {network.name}")
 
     def capturing(self, network: Network) -> Capturing:
         """How its rows become windows.

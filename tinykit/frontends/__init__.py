@@ -9,11 +9,13 @@ held against.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinykit.errors import TinykitError
 from tinykit.frontends import checks
 from tinykit.frontends.analog import Analog
 from tinykit.frontends.fixed import FloatArray, Int8Array, Int16Array
@@ -21,7 +23,7 @@ from tinykit.frontends.imu import Imu
 from tinykit.frontends.logmel import LogMel
 from tinykit.frontends.mfcc import Mfcc
 
-__all__ = ["KINDS", "Analog", "Frontend", "Imu", "LogMel", "Mfcc", "from_config"]
+__all__ = ["KINDS", "Analog", "Frontend", "Imu", "LogMel", "Mfcc", "analog_of", "from_config"]
 
 
 class Frontend(Protocol):
@@ -77,3 +79,24 @@ def from_config(config: Mapping[str, object]) -> Frontend:
         raise checks.fault(str(kind), "kind", kind, f"one of {', '.join(KINDS)}")
     cls = KINDS[kind]
     return cls(**checks.arguments(kind, cls, config))
+
+
+def analog_of(config: Mapping[str, object] | None, where: str | Path) -> Analog:
+    """The analog front end that a network or a run has.
+
+    Args:
+        config: of a Network's front end; None where it has none.
+        where: the network or run, for the error.
+
+    Raises:
+        TinykitError: it has another front end, or none.
+    """
+    made = None if config is None else from_config(config)
+    if not isinstance(made, Analog):
+        raise TinykitError(
+            f"it has {'no front end' if made is None else f'the front end {made.kind}'}, and so no "
+            "analog parts.",
+            where=where,
+            remedy="Name a run whose recipe has the front end analog.",
+        )
+    return made
