@@ -15,6 +15,7 @@ from tinykit.bench.measure import one_vector
 from tinykit.boards import Board, load_board
 from tinykit.boards.platformio import build
 from tinykit.codegen import generate
+from tinykit.codegen.binary import KNOWN_WORDS
 from tinykit.codegen.choice import Cheapest, lay_out_for, storage_of
 from tinykit.codegen.cost import CostModel, cost_model, fitted_cores
 from tinykit.codegen.counts import Core, counts_of
@@ -288,3 +289,14 @@ def test_tinykit_json_keeps_what_was_predicted(tmp_path):
     )
     other = generate(har_cnn(), load_board("host"), tmp_path / "q")
     assert other.metadata["predicted"] is None
+
+
+@pytest.mark.parametrize("words", [words for words in KNOWN_WORDS if words > 1])
+def test_rows_of_every_known_length_cost_something(words: int) -> None:
+    """A fit with too few samples takes rows for calls, or the other way round."""
+    for board in map(load_board, CORES.values()):
+        model = cost_model(board)
+        assert model is not None
+        kind = "plain" if isa_of(board) == "riscv" else "chained"
+        for output in ("bits", "values"):
+            assert model.coefficients[f"tk_binary_{kind}_{output}_{words}"].get("rows", 0) > 0
