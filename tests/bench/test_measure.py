@@ -59,7 +59,8 @@ def test_a_network_counts_as_the_sum_of_its_layers() -> None:
     assert found.is_network
     assert found.figures is not None
     assert found.figures.instructions == sum(one["instructions"] for one in found.layers)
-    convolution = found.layers[0]
+    pool, convolution = found.layers[0], found.layers[0]["convolution"]
+    assert (pool["window"], pool["stride"]) == ([2, 1], [2, 1])
     assert (convolution["window"], convolution["padding"]) == ([7, 1], [3, 3, 0, 0])
     assert (convolution["stride"], convolution["dilation"]) == ([1, 1], [1, 1])
 

@@ -28,7 +28,7 @@ from tinykit.codegen.vectors import Vectors, make_vectors
 from tinykit.emulators.measure import Count
 from tinykit.errors import TinykitError
 from tinykit.network import Network
-from tinykit.network.ops import DepthwiseConv2D, Windowed
+from tinykit.network.ops import DepthwiseConv2D, Op, Windowed
 from tinykit.network.sample import random_input
 from tinykit.network.shapes import dilation, kernel_size
 from tinykit.workflow import BoardResult, Firmware, run_firmware
@@ -129,10 +129,10 @@ def layer_record(network: Network, layer: Layer, count: Count, project: Project)
     Returns:
         what tinykit.json says of the layer, and besides: "kind"; "parts", the functions that the
         kernel calls for this layer; "inputs" and "channels"; for windows "window", "stride",
-        "dilation" and "padding" as the network has them; "fields", the numbers in the kernel's
-        params; "row", values of a row of weights as the kernel sees it, and "chunk"; "backward",
-        whether the last pixels come first; "clamp", the least and greatest output where the kernel
-        requantises; "instructions".
+        "dilation" and "padding" as the network has them, and again in "convolution" for one that
+        its pool has joined; "fields", the numbers in the kernel's params; "row", values of a row of
+        weights as the kernel sees it, and "chunk"; "backward", whether the last pixels come first;
+        "clamp", the least and greatest output where the kernel requantises; "instructions".
     """
     op, variant = layer.op, layer.matmul.variant if layer.matmul else None
     known = dict(project.metadata["layers"][layer.index])
@@ -150,10 +150,18 @@ def layer_record(network: Network, layer: Layer, count: Count, project: Project)
     }
     if layer.scaling is not None:
         record["clamp"] = [layer.scaling.low, layer.scaling.high]
-    if isinstance(op, Windowed):
-        record["window"] = list(kernel_size(op))
-        record["stride"], record["padding"] = list(op.stride), list(op.padding)
-        record["dilation"] = list(dilation(op))
+    if layer.parts:
+        record["convolution"] = window_record(layer.parts[0].op)
+    return record | window_record(op)
+
+
+def window_record(op: Op) -> dict[str, Any]:
+    """The geometry of an operator with a window, as the network has it; nothing of others."""
+    if not isinstance(op, Windowed):
+        return {}
+    record: dict[str, Any] = {"window": list(kernel_size(op))}
+    record["stride"], record["padding"] = list(op.stride), list(op.padding)
+    record["dilation"] = list(dilation(op))
     if isinstance(op, DepthwiseConv2D):
         record["depth_multiplier"] = op.depth_multiplier
     return record
