@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -60,45 +61,35 @@ def object_files(sources: Sequence[Path], flags: Sequence[str]) -> list[Path]:
     Raises:
         TinykitError: there is no gcc, it refuses a file, or the cache cannot be written.
     """
-    names = cache_root() / "objects" / _digest(_surroundings(), *(flag.encode() for flag in flags))
-    known = {source: _known(_note(names, source)) for source in sources}
-    lacking = [source for source, found in known.items() if found is None]
-    if lacking:
-        _drop_stale(names.parent)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            made = list(pool.map(lambda source: _object(source, flags), lacking))
-        for source, made_now in zip(lacking, made, strict=True):
-            known[source] = made_now
-            with writing_cache():
-                write_atomic(_note(names, source), made_now.name)
-    return [found for found in known.values() if found is not None]
+    notes = cache_root() / "objects" / _digest(_surroundings(), *(flag.encode() for flag in flags))
+    if not notes.exists():
+        _drop_stale(notes.parent)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda source: _object(source, flags, notes), sources))
 
 
-def _note(names: Path, source: Path) -> Path:
-    """The file with the name of the object that a source gives."""
-    return names / f"{source.stem}-{_digest(source.read_bytes())}"
+def _object(source: Path, flags: Sequence[str], notes: Path) -> Path:
+    """The object of a source, whose name a file in `notes` has where that was asked before."""
+    note = notes / f"{source.stem}-{_digest(source.read_bytes())}"
+    objects = cache_root() / "objects" / "compiled"
+    if note.exists():
+        found = objects / note.read_text()
+        if found.exists():
+            return found
+    found = _compiled(source, flags, objects)
+    with writing_cache():
+        write_atomic(note, found.name)
+    return found
 
 
-def _known(note: Path) -> Path | None:
-    try:
-        found = _objects() / note.read_text()
-    except OSError:
-        return None
-    return found if found.is_file() else None
-
-
-def _objects() -> Path:
-    return cache_root() / "objects" / "compiled"
-
-
-def _object(source: Path, flags: Sequence[str]) -> Path:
+def _compiled(source: Path, flags: Sequence[str], objects: Path) -> Path:
     """The object of a source, compiled only if none was made of the same preprocessed text."""
     with tempfile.TemporaryDirectory(prefix="tinykit-") as folder:
         text, aside = Path(folder) / "text.i", Path(folder) / "text.o"
         compile_c([source], text, [*flags, "-E"])
         rest = [flag for flag in flags if not flag.startswith("-D")]
         parts = (_compiler(), text.read_bytes(), *(flag.encode() for flag in rest))
-        found = _objects() / f"{source.stem}-{_digest(*parts)}.o"
+        found = objects / f"{source.stem}-{_digest(*parts)}.o"
         if not found.exists():
             compile_c([source], aside, [*flags, "-c"])
             with writing_cache():
@@ -136,5 +127,7 @@ def _drop_stale(root: Path) -> None:
     """Remove what nobody has made for long; it is made again when it is needed."""
     oldest = time.time() - _STALE_DAYS * 24 * 3600
     for path in root.rglob("*"):
-        if path.is_file() and path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
+        # Another process may take a file away in between.
+        with suppress(FileNotFoundError):
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink()
