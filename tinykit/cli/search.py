@@ -15,6 +15,7 @@ from tinykit.errors import TinykitError
 from tinykit.front import climbing
 
 if TYPE_CHECKING:
+    from tinykit.search.baselines import Standing
     from tinykit.search.workers import Workers
 
 # The longest inference of Daghero et al. (arXiv:2209.00839).
@@ -72,6 +73,7 @@ def har(
 
     Example: [bold]tinykit search har --data hapt --board nrf52840dk --trials 200 --workers 2[/bold]
     """
+    from tinykit.search.baselines import load_standing
     from tinykit.search.har import Settings, search
     from tinykit.search.mixed import search_bits
 
@@ -89,7 +91,7 @@ def har(
     settings.check()
     with _workers(cluster, workers) as running:
         search(settings, folder, running, trials=trials, storage=storage, resume=resume)
-    _show(folder, as_json=as_json)
+    _show(folder, load_standing(folder), as_json=as_json, mixed=False)
 
 
 @app.command("show")
@@ -101,12 +103,12 @@ def show_search(
 
     The page has the front as pictures, beside the classifiers of a baselines.json in the folder.
     """
-    from tinykit.search.mixed import load_rows
+    from tinykit.search.baselines import load_standing
 
-    rows = load_rows(folder)
-    _show(folder, as_json=as_json, mixed=rows)
-    if rows and not as_json:
-        _show_bits(rows, as_json=False)
+    found = load_standing(folder)
+    _show(folder, found, as_json=as_json, mixed=True)
+    if found.mixed and not as_json:
+        _show_bits(found.mixed, as_json=False)
 
 
 @contextmanager
@@ -123,34 +125,30 @@ def _workers(cluster: str | None, count: int | None) -> Iterator[Workers]:
         running.close()
 
 
-def _show(folder: Path, *, as_json: bool, mixed: Sequence[Mapping[str, Any]] | None = None) -> None:
+def _show(folder: Path, found: Standing, *, as_json: bool, mixed: bool) -> None:
     from tinykit.boards import load_board
     from tinykit.emulators.measure import estimate
-    from tinykit.search.baselines import standing
-    from tinykit.search.har import load_front, load_settings
+    from tinykit.search.har import load_settings
     from tinykit.search.page import write_page
 
-    rows, board = load_front(folder), load_board(load_settings(folder).board)
+    rows, board = found.front, load_board(load_settings(folder).board)
     for row in rows:
         spent = estimate(row["instructions"], board)
         row["estimated_ms"] = None if spent is None else spent.seconds * 1e3
-    compared = standing(folder)
-    page = write_page(folder)
+    page = write_page(folder, found)
     if as_json:
-        found: dict[str, Any] = {"unbeaten_baselines": [one.name for one, _ in compared.unbeaten]}
-        found |= {} if mixed is None else {"mixed": mixed}
-        show_json({"folder": folder, "front": rows, **found})
+        more: dict[str, Any] = {"unbeaten_baselines": [one.name for one, _ in found.unbeaten]}
+        more |= {"mixed": found.mixed} if mixed else {}
+        show_json({"folder": folder, "front": rows, **more})
         return
     show_front(f"Front of {folder}, best of validation, latency on {board.id}", rows)
-    for one, best in compared.unbeaten:
+    for one, best in found.unbeaten:
         show(
             f"not beaten within its {one.memory:,.0f} bytes: {one.name}, "
             f"{100 * one.macro_f1:.2f} % (the best network there: {100 * best:.2f} %)"
         )
-    if compared.others and not compared.unbeaten:
-        show(
-            f"each of {len(compared.others)} baselines is beaten by a network of at most its memory"
-        )
+    if found.others and not found.unbeaten:
+        show(f"each of {len(found.others)} baselines is beaten by a network of at most its memory")
     show(f"pictures: [bold]{page}[/bold]")
     show(f"networks: [bold]{folder}/pareto[/bold]   next: tinykit generate {folder}/pareto/...")
 

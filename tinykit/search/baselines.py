@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,25 +54,31 @@ def load_baselines(folder: Path) -> list[Baseline]:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a search's networks compare with its baselines.
+    """What a search found, and the baselines that it is compared with.
 
     Attributes:
+        front: rows of phase 1's front.
+        mixed: rows of phase 2; none where it has not been.
         others: the baselines.
-        unbeaten: as `unbeaten` gives them, for all networks of both phases.
     """
 
+    front: list[dict[str, Any]]
+    mixed: list[dict[str, Any]]
     others: list[Baseline]
-    unbeaten: list[tuple[Baseline, float]]
+
+    @cached_property
+    def unbeaten(self) -> list[tuple[Baseline, float]]:
+        """As `unbeaten` gives them, for the networks of both phases."""
+        return unbeaten(self.others, [*self.front, *self.mixed])
 
 
-def standing(folder: Path) -> Standing:
-    """How the networks of a search's folder compare with its baselines.
+def load_standing(folder: Path) -> Standing:
+    """What a search's folder holds.
 
     Raises:
         TinykitError: no finished search is there, or baselines.json is broken.
     """
-    others = load_baselines(folder)
-    return Standing(others, unbeaten(others, [*load_front(folder), *load_rows(folder)]))
+    return Standing(load_front(folder), load_rows(folder), load_baselines(folder))
 
 
 def unbeaten(

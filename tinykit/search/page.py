@@ -14,32 +14,29 @@ from tinykit.files import write_atomic
 from tinykit.report import plots
 from tinykit.report.document import Cloud, Spot
 from tinykit.report.render import page_template
-from tinykit.search.baselines import standing
-from tinykit.search.har import load_front, load_settings
-from tinykit.search.mixed import load_rows
+from tinykit.search.baselines import Standing
+from tinykit.search.har import load_settings
 
 PAGE = "search.html"
 Row = Mapping[str, Any]
 
 
-def write_page(folder: Path) -> Path:
+def write_page(folder: Path, found: Standing) -> Path:
     """Write search.html into a folder that `tinykit search` made.
 
-    Other classifiers stand beside the networks if the folder has their baselines.json.
-
-    Raises:
-        TinykitError: no finished search is there, or baselines.json is broken.
+    Args:
+        folder: of the search.
+        found: its networks, and other classifiers that stand beside them.
     """
-    settings, front = load_settings(folder), load_front(folder)
+    settings = load_settings(folder)
     board = load_board(settings.board)
     one = estimate(1, board)
     nanojoules = 0.0 if one is None else one.joules * 1e9
-    mixed, compared = load_rows(folder), standing(folder)
-    spots = [Spot(one.name, one.memory, 100 * one.macro_f1) for one in compared.others]
+    spots = [Spot(one.name, one.memory, 100 * one.macro_f1) for one in found.others]
 
     def clouds(cost: Callable[[Row], float], beside: Iterable[Spot] = ()) -> list[Cloud]:
-        found = [("one precision", front), ("bits of each layer", mixed)]
-        named = [Cloud(name, tuple(_spot(row, cost) for row in rows)) for name, rows in found]
+        phases = [("one precision", found.front), ("bits of each layer", found.mixed)]
+        named = [Cloud(name, tuple(_spot(row, cost) for row in rows)) for name, rows in phases]
         baselines = Cloud("baselines", tuple(beside), joined=False)
         return [one for one in (*named, baselines) if one.points]
 
@@ -48,9 +45,9 @@ def write_page(folder: Path) -> Path:
         plots=plots,
         settings=settings,
         board=board,
-        front=front,
-        mixed=mixed,
-        compared=compared,
+        front=found.front,
+        mixed=found.mixed,
+        compared=found,
         milliseconds=None if one is None else one.seconds * 1e3,
         pictures=[
             ("Weights and arena", "bytes", clouds(lambda row: row["memory"], spots)),
