@@ -91,13 +91,8 @@ class Study:
                 bar.update(task, completed=self.finished())
                 more = True
                 while (done := self.finished()) < trials:
-                    while more and len(under_way) < min(workers.slots, trials - done):
-                        asked = self._ask()
-                        more = asked is not None
-                        if asked is not None:
-                            trial, job = asked
-                            under_way[job.number] = trial
-                            workers.submit(job)
+                    wanted = min(workers.slots, trials - done)
+                    more = more and self._start(under_way, wanted, workers)
                     if not under_way:
                         notice(f"{done} trials: there seems to be nothing else to try")
                         break
@@ -116,6 +111,17 @@ class Study:
                 remedy="Run the same command with --resume to go on.",
                 exit_code=INTERRUPTED,
             ) from stop
+
+    def _start(self, under_way: dict[int, Any], wanted: int, workers: Workers) -> bool:
+        """Start trials until `wanted` are under way; whether there were as many to try."""
+        while len(under_way) < wanted:
+            asked = self._ask()
+            if asked is None:
+                return False
+            trial, job = asked
+            under_way[job.number] = trial
+            workers.submit(job)
+        return True
 
     def enqueue(self, parameters: Mapping[str, Any]) -> None:
         """Have this choice tried next, unless it was tried before."""
