@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from tinykit.data import Dataset
 from tinykit.files import write_atomic
@@ -115,8 +116,7 @@ def probabilities(network: Network, scene: Scene) -> tuple[FloatArray, FloatArra
             parts = [windows[i : i + _BATCH] for i in range(0, len(windows), _BATCH)]
             logits = np.concatenate([interpret(network, one) for one in parts])
             real = output.scale * (logits.astype(np.float64) - output.zero_point)
-            powers = np.exp(real - real.max(axis=1, keepdims=True))
-            found.append(powers / powers.sum(axis=1, keepdims=True))
+            found.append(softmax(real, axis=1))
             bar.advance(task)
     return np.stack(found), first * hop / once.rate + once.input_length / once.rate
 
@@ -124,7 +124,7 @@ def probabilities(network: Network, scene: Scene) -> tuple[FloatArray, FloatArra
 def smoothed(values: FloatArray, depth: int) -> FloatArray:
     """The mean of the last `depth` windows, fewer at the begin."""
     sums = np.cumsum(values, axis=1)
-    sums[:, depth:] = sums[:, depth:] - np.cumsum(values, axis=1)[:, :-depth]
+    sums[:, depth:] -= sums[:, :-depth].copy()
     count = np.minimum(np.arange(values.shape[1]) + 1, depth)
     return np.asarray(sums / count[None, :, None])
 
